@@ -1,0 +1,127 @@
+//! What user space tells the programs before they are loaded. Read-only to them, so the verifier knows
+//! the values and drops what is switched off.
+
+use crate::abi::Abi;
+
+/// Syscall numbers per ABI that a filter can name; higher ones are "unknown" and follow
+/// [`Config::unknown_wanted`].
+pub const FILTERABLE: usize = 512;
+/// Words of the syscall bitmap: [`FILTERABLE`] bits for each ABI.
+pub const BITMAP_WORDS: usize = FILTERABLE / 64 * Abi::ALL.len();
+
+/// The knobs, as one read-only global named `CONFIG`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Config {
+    /// The tracer's own process; never traced. In its own namespace when `pidns_ino` is set.
+    pub self_tgid: u32,
+    /// 1: every process is a target.
+    pub whole_host: u32,
+    /// 1: children of targets are targets.
+    pub follow: u32,
+    /// 1: a process whose name is in `COMMS` becomes a target at exec, and stops being one when it
+    /// executes something else.
+    pub match_comm: u32,
+    /// 1: send the six arguments with each call.
+    pub args: u32,
+    /// 1: only calls in `wanted` count.
+    pub filter_syscalls: u32,
+    /// 1: numbers beyond [`FILTERABLE`] count although `filter_syscalls` is set.
+    pub unknown_wanted: u32,
+    /// 1: only failed calls are sent.
+    pub failed_only: u32,
+    /// Only calls at least this slow are sent; 0 for all.
+    pub slower_ns: u64,
+    /// Slots minus one; the number of slots is a power of two.
+    pub slot_mask: u32,
+    /// A ring filled beyond this many bytes wakes its reader.
+    pub high_water_bytes: u32,
+    /// Device and inode of the tracer's PID namespace; 0 when it is the initial one.
+    pub pidns_dev: u64,
+    /// See `pidns_dev`.
+    pub pidns_ino: u64,
+    /// Where the kernel keeps what we read, from its BTF.
+    pub offsets: Offsets,
+    /// Bit `nr % 64` of word `abi * FILTERABLE / 64 + nr / 64`.
+    pub wanted: [u64; BITMAP_WORDS],
+}
+
+/// Byte offsets in kernel structures and tracepoint records, found at run time. [`Offsets::UNKNOWN`]
+/// switches off what needs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Offsets {
+    /// `task_struct.thread_info.status`: bit 1 marks a 32-bit call (`TS_COMPAT`).
+    pub task_status: u32,
+    /// `task_struct.group_leader`.
+    pub task_group_leader: u32,
+    /// `task_struct.comm`.
+    pub task_comm: u32,
+    /// `task_struct.start_boottime` (`real_start_time` before 5.5).
+    pub task_start: u32,
+    /// `task_struct.pid`: of the child, in the raw fork tracepoint.
+    pub task_pid: u32,
+    /// `child_pid` in the classic fork record.
+    pub fork_child_pid: u32,
+    /// `old_pid` in the classic exec record.
+    pub exec_old_pid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Offsets {
+    /// An offset that could not be found.
+    pub const UNKNOWN: u32 = u32::MAX;
+    /// Nothing is known.
+    pub const NONE: Self = Self {
+        task_status: Self::UNKNOWN,
+        task_group_leader: Self::UNKNOWN,
+        task_comm: Self::UNKNOWN,
+        task_start: Self::UNKNOWN,
+        task_pid: Self::UNKNOWN,
+        fork_child_pid: Self::UNKNOWN,
+        exec_old_pid: Self::UNKNOWN,
+        reserved: 0,
+    };
+}
+
+impl Config {
+    /// The whole host, unfiltered, with default sizes.
+    pub const DEFAULT: Self = Self {
+        self_tgid: 0,
+        whole_host: 1,
+        follow: 0,
+        match_comm: 0,
+        args: 0,
+        filter_syscalls: 0,
+        unknown_wanted: 0,
+        failed_only: 0,
+        slower_ns: 0,
+        slot_mask: crate::slot::SLOTS - 1,
+        high_water_bytes: u32::MAX,
+        pidns_dev: 0,
+        pidns_ino: 0,
+        offsets: Offsets::NONE,
+        wanted: [0; BITMAP_WORDS],
+    };
+}
+
+/// Word and bit of `nr` in [`Config::wanted`]; `None` for numbers that no filter can name.
+#[inline(always)]
+pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
+    let number = match abi {
+        Abi::X32 => nr & !crate::abi::X32_SYSCALL_BIT,
+        _ => nr,
+    };
+    if number < 0 || number as usize >= FILTERABLE {
+        return None;
+    }
+    Some((abi as usize * (FILTERABLE / 64) + number as usize / 64, 1 << (number as usize % 64)))
+}
+
+const _: () = assert!(size_of::<Config>() == 64 + 32 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+
+#[cfg(feature = "user")]
+#[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]
+// SAFETY: `repr(C)`, integers only, no padding (size asserted above).
+unsafe impl aya::Pod for Config {}

@@ -1,0 +1,24 @@
+//! The contract between the BPF programs and user space: record layouts, ledger counters, histogram
+//! buckets and the rules that class a return value. No dependencies, no allocation, no I/O; the same
+//! code runs in the kernel and in the tool, so the two cannot disagree.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`abi`] | which syscall table a number belongs to |
+//! | [`record`] | what travels through the rings, byte for byte |
+//! | [`slot`] | what the kernel side keeps per thread |
+//! | [`outcome`] | success, error, interrupted: one rule for both sides |
+//! | [`bucket`] | the log-linear (H2) bucket index |
+//! | [`ledger`] | the counters that must add up |
+//! | [`spill`] | in-kernel cells for calls whose ring was full |
+//! | [`config`] | the globals set before load |
+#![no_std]
+
+pub mod abi;
+pub mod bucket;
+pub mod config;
+pub mod ledger;
+pub mod outcome;
+pub mod record;
+pub mod slot;
+pub mod spill;

@@ -1,0 +1,79 @@
+//! What travels through the rings, byte for byte. Plain integers in native byte order, no padding, no
+//! Rust enums: a record is bytes until `tracer::decode` has looked at it.
+
+/// One syscall, or the part of one that could be seen. 88 bytes, or [`CALL_BYTES_WITHOUT_ARGS`] when the
+/// arguments were not asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct CallRecord {
+    /// One of [`kind`].
+    pub kind: u8,
+    /// [`crate::abi::Abi`] as its discriminant.
+    pub abi: u8,
+    /// Zero; there for alignment and for later.
+    pub reserved: u16,
+    /// Syscall number as the ABI has it; −1 and unknown numbers included.
+    pub nr: i32,
+    /// Process (thread group) id in the initial PID namespace.
+    pub tgid: u32,
+    /// Thread id in the initial PID namespace.
+    pub tid: u32,
+    /// `CLOCK_MONOTONIC` at enter; 0 where no enter was seen ([`kind::DENIED`]).
+    pub enter_ns: u64,
+    /// Exit minus enter; 0 where there is no pair.
+    pub latency_ns: u64,
+    /// Return value as the exit tracepoint shows it; 0 where the call never returned.
+    pub ret: i64,
+    /// The six arguments as the ABI passes them.
+    pub args: [u64; 6],
+}
+
+/// Bytes of a [`CallRecord`] that ends before its arguments.
+pub const CALL_BYTES_WITHOUT_ARGS: usize = core::mem::offset_of!(CallRecord, args);
+
+/// The first byte of every record.
+pub mod kind {
+    /// A paired enter and exit.
+    pub const CALL: u8 = 1;
+    /// `exit` or `exit_group`: entered, never returns.
+    pub const NO_RETURN: u8 = 2;
+    /// An exit without an enter on a thread we watch: refused before the tracepoint (seccomp).
+    pub const DENIED: u8 = 3;
+    /// The thread died inside the call.
+    pub const DIED: u8 = 4;
+    /// A thread was seen for the first time; a [`super::ProcessRecord`].
+    pub const SEEN: u8 = 16;
+    /// A process replaced its program; a [`super::ProcessRecord`].
+    pub const EXEC: u8 = 17;
+    /// The leader of a process ended; a [`super::ProcessRecord`].
+    pub const EXIT: u8 = 18;
+}
+
+/// News of a process. 64 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ProcessRecord {
+    /// One of [`kind`].
+    pub kind: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// Process id in the initial PID namespace.
+    pub tgid: u32,
+    /// Thread id in the initial PID namespace.
+    pub tid: u32,
+    /// Process id in the tracer's own PID namespace; 0 when that is the initial one or the process is
+    /// not visible there.
+    pub ns_tgid: u32,
+    /// `CLOCK_MONOTONIC` now.
+    pub time_ns: u64,
+    /// Start of the process on `CLOCK_BOOTTIME`; 0 where the kernel's types are not known (no BTF).
+    pub start_ns: u64,
+    /// Name of the process (its leader's), NUL-padded.
+    pub comm: [u8; 16],
+    /// Name of this thread, NUL-padded.
+    pub thread_comm: [u8; 16],
+}
+
+const _: () = assert!(size_of::<CallRecord>() == 88 && align_of::<CallRecord>() == 8);
+const _: () = assert!(CALL_BYTES_WITHOUT_ARGS == 40);
+const _: () = assert!(size_of::<ProcessRecord>() == 64 && align_of::<ProcessRecord>() == 8);

@@ -1,0 +1,61 @@
+//! What the kernel side keeps for each thread: whether it is traced, and its open call.
+//!
+//! Slots live in an array indexed by `tid mod SLOTS`, whose lookup the JIT compiles to a few
+//! instructions; a thread whose place is taken gets an entry of the same shape in a hash. A slot belongs
+//! to one thread until that thread exits, and only that thread's own CPU writes to it.
+
+use crate::record::CallRecord;
+
+/// One thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Slot {
+    /// The thread this belongs to; 0 when free.
+    pub owner: u32,
+    /// One of [`verdict`], as a byte.
+    pub verdict: u8,
+    /// One of [`open`], as a byte.
+    pub open: u8,
+    /// 1 until the thread's first own event when a fork made this slot for it.
+    pub newborn: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// The value of the epoch when the verdict was given; an `IGNORE` of an older epoch is asked again.
+    pub epoch: u32,
+    /// Zero.
+    pub reserved2: u32,
+    /// The open call, already in the form in which it is sent.
+    pub record: CallRecord,
+}
+
+/// Whether a thread is traced.
+pub mod verdict {
+    /// Not a target.
+    pub const IGNORE: u8 = 1;
+    /// A target.
+    pub const TRACE: u8 = 2;
+    /// A target until the call it is in returns (it executed a program that is none).
+    pub const LEAVING: u8 = 3;
+}
+
+/// Where a thread stands.
+pub mod open {
+    /// In user space, or not seen in a call.
+    pub const CLOSED: u8 = 0;
+    /// Inside the call in `record`.
+    pub const OPEN: u8 = 1;
+    /// Inside a call that the filter does not want.
+    pub const SKIPPED: u8 = 2;
+}
+
+/// Default number of slots; a power of two.
+pub const SLOTS: u32 = 65_536;
+/// Default number of entries in the overflow hash.
+pub const OVERFLOW_SLOTS: u32 = 16_384;
+
+const _: () = assert!(size_of::<Slot>() == 104 && align_of::<Slot>() == 8);
+
+#[cfg(feature = "user")]
+#[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]
+// SAFETY: `repr(C)`, integers only, no padding (size asserted above).
+unsafe impl aya::Pod for Slot {}

@@ -1,0 +1,390 @@
+//! Everything seen so far, in bounded memory. Live, replay and compare all feed it through
+//! [`Aggregator::merge`]; nobody else holds state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::interval::{CallKey, Cell, InFlight, Interval};
+use crate::ledger::LedgerCounts;
+use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
+use crate::syscalls;
+
+/// Ended processes that keep a row of their own; older ones fold into one row per name.
+const MAX_EXITED: usize = 1024;
+
+/// Names that folded processes may have; those beyond share one row.
+const MAX_FOLDED_NAMES: usize = 1024;
+
+/// The single owner of what was aggregated.
+#[derive(Debug, Default)]
+pub struct Aggregator {
+    generation: u64,
+    start_ns: u64,
+    end_ns: u64,
+    recent_ns: u64,
+    ledger: LedgerCounts,
+    recent_ledger: LedgerCounts,
+    processes: BTreeMap<ProcessId, Process>,
+    /// Ended processes by the time they were first known to be ended, oldest first.
+    exited: Vec<ProcessId>,
+    folded: BTreeMap<Comm, Folded>,
+    in_flight: Vec<InFlight>,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    info: ProcessInfo,
+    calls: FxHashMap<CallKey, Call>,
+}
+
+#[derive(Debug, Default)]
+struct Folded {
+    processes: u64,
+    calls: FxHashMap<CallKey, Call>,
+}
+
+/// One syscall of one process.
+#[derive(Debug, Default)]
+struct Call {
+    total: Cell,
+    /// Of the last merged interval; `recent_generation` says whether that is still the last one.
+    recent: Recent,
+    recent_generation: u64,
+    errnos: BTreeMap<u16, Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    calls: u64,
+    errors: u64,
+    total_ns: u64,
+    by_errno: BTreeMap<u16, u64>,
+}
+
+/// When an errno was seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    first_ns: u64,
+    last_ns: u64,
+}
+
+impl Call {
+    fn merge(&mut self, cell: &Cell, generation: u64, now_ns: u64) {
+        self.total.merge(cell);
+        self.recent = Recent {
+            calls: cell.calls,
+            errors: cell.error_count(),
+            total_ns: cell.total_ns,
+            by_errno: cell.errors.clone(),
+        };
+        self.recent_generation = generation;
+        for &errno in cell.errors.keys() {
+            self.errnos
+                .entry(errno)
+                .and_modify(|seen| {
+                    seen.first_ns = seen.first_ns.min(now_ns);
+                    seen.last_ns = seen.last_ns.max(now_ns);
+                })
+                .or_insert(Seen { first_ns: now_ns, last_ns: now_ns });
+        }
+    }
+
+    fn fold(&mut self, other: &Self) {
+        self.total.merge(&other.total);
+        for (&errno, seen) in &other.errnos {
+            self.errnos
+                .entry(errno)
+                .and_modify(|mine| {
+                    mine.first_ns = mine.first_ns.min(seen.first_ns);
+                    mine.last_ns = mine.last_ns.max(seen.last_ns);
+                })
+                .or_insert(*seen);
+        }
+    }
+}
+
+impl Aggregator {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a slice of time. Totals do not depend on the order of slices; what describes the last moment
+    /// (`recent` figures, names, open calls) is that of the slice merged last.
+    pub fn merge(&mut self, interval: &Interval) {
+        if interval.is_empty() {
+            return;
+        }
+        self.generation += 1;
+        self.start_ns =
+            if self.end_ns == 0 { interval.start_ns } else { self.start_ns.min(interval.start_ns) };
+        self.end_ns = self.end_ns.max(interval.end_ns);
+        self.recent_ns = interval.duration_ns();
+        self.ledger.merge(&interval.ledger);
+        self.recent_ledger = interval.ledger;
+        self.in_flight.clone_from(&interval.in_flight);
+        for (id, info) in &interval.processes {
+            let process = self.processes.entry(*id).or_default();
+            if info.exited && !process.info.exited {
+                self.exited.push(*id);
+            }
+            // A thread of a process whose leader has ended may still call; the kernel told us it ended.
+            let exited = info.exited || process.info.exited;
+            process.info.merge(info);
+            process.info.exited = exited;
+        }
+        for (key, cell) in &interval.cells {
+            self.processes.entry(key.process).or_default().calls.entry(key.call).or_default().merge(
+                cell,
+                self.generation,
+                interval.end_ns,
+            );
+        }
+        self.fold_exited();
+    }
+
+    /// Folds the oldest ended processes into rows by name, so that a host that starts a thousand processes
+    /// a second does not fill our memory. Sums stay exact.
+    fn fold_exited(&mut self) {
+        let excess = self.exited.len().saturating_sub(MAX_EXITED);
+        for id in self.exited.drain(..excess) {
+            let Some(process) = self.processes.remove(&id) else { continue };
+            let full = self.folded.len() >= MAX_FOLDED_NAMES;
+            let known = self.folded.contains_key(&process.info.comm);
+            let name = if full && !known { Comm::new("(others)") } else { process.info.comm };
+            let folded = self.folded.entry(name).or_default();
+            folded.processes += 1;
+            for (call, figures) in &process.calls {
+                folded.calls.entry(*call).or_default().fold(figures);
+            }
+        }
+    }
+
+    /// The view of everything merged so far.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut open: FxHashMap<ProcessId, FxHashMap<CallKey, Vec<InFlight>>> = FxHashMap::default();
+        for call in &self.in_flight {
+            open.entry(call.process).or_default().entry(call.call).or_default().push(*call);
+        }
+        let mut processes = Vec::with_capacity(self.processes.len() + self.folded.len());
+        for (id, process) in &self.processes {
+            let row = ProcessRow {
+                id: *id,
+                comm: process.info.comm,
+                exited: process.info.exited,
+                ..ProcessRow::default()
+            };
+            processes.push(self.fill(row, &process.calls, open.remove(id).unwrap_or_default()));
+        }
+        for (id, calls) in open {
+            processes.push(self.fill(
+                ProcessRow { id, ..ProcessRow::default() },
+                &FxHashMap::default(),
+                calls,
+            ));
+        }
+        for (comm, folded) in &self.folded {
+            let row =
+                ProcessRow { comm: *comm, exited: true, folded: folded.processes, ..ProcessRow::default() };
+            processes.push(self.fill(row, &folded.calls, FxHashMap::default()));
+        }
+        let mut all = CallStats::default();
+        for row in &processes {
+            all.merge(&row.all);
+        }
+        Snapshot {
+            generation: self.generation,
+            start_ns: self.start_ns,
+            end_ns: self.end_ns,
+            recent_ns: self.recent_ns,
+            processes,
+            ledger: self.ledger,
+            recent_ledger: self.recent_ledger,
+            all,
+        }
+    }
+
+    fn fill(
+        &self,
+        mut row: ProcessRow,
+        calls: &FxHashMap<CallKey, Call>,
+        mut open: FxHashMap<CallKey, Vec<InFlight>>,
+    ) -> ProcessRow {
+        for (key, call) in calls {
+            row.calls.push(self.call_row(*key, call, open.remove(key).unwrap_or_default()));
+        }
+        let unseen = Call::default();
+        for (key, in_flight) in open {
+            row.calls.push(self.call_row(key, &unseen, in_flight));
+        }
+        row.calls.sort_by_key(|call| call.call);
+        for call in &row.calls {
+            row.all.merge(&call.stats);
+            if !call.waits_by_design {
+                row.work.merge(&call.stats);
+            }
+        }
+        row
+    }
+
+    fn call_row(&self, key: CallKey, call: &Call, mut in_flight: Vec<InFlight>) -> CallRow {
+        in_flight.sort_by_key(|open| (open.enter_ns, open.tid));
+        let total = &call.total;
+        let is_recent = call.recent_generation == self.generation;
+        let recent = |value: u64| if is_recent { value } else { 0 };
+        let mut errnos: Vec<ErrnoRow> = total
+            .errors
+            .iter()
+            .map(|(&errno, &count)| {
+                let seen = call.errnos.get(&errno).copied().unwrap_or(Seen { first_ns: 0, last_ns: 0 });
+                ErrnoRow {
+                    errno,
+                    count,
+                    recent: recent(call.recent.by_errno.get(&errno).copied().unwrap_or(0)),
+                    first_seen_ns: seen.first_ns,
+                    last_seen_ns: seen.last_ns,
+                }
+            })
+            .collect();
+        errnos.sort_by_key(|row| (std::cmp::Reverse(row.count), row.errno));
+        CallRow {
+            call: key,
+            name: syscalls::name(key),
+            waits_by_design: syscalls::waits_by_design(key),
+            stats: CallStats {
+                calls: total.calls,
+                errors: total.error_count(),
+                interrupted: total.interrupted,
+                denied: total.denied,
+                no_return: total.no_return + total.died,
+                in_flight: in_flight.len() as u64,
+                oldest_in_flight_ns: in_flight
+                    .first()
+                    .map_or(0, |open| self.end_ns.saturating_sub(open.enter_ns)),
+                total_ns: total.total_ns,
+                min_ns: if total.latencies.is_empty() { 0 } else { total.min_ns },
+                max_ns: total.max_ns,
+                latencies: Arc::clone(&total.latencies),
+                recent_calls: recent(call.recent.calls),
+                recent_errors: recent(call.recent.errors),
+                recent_total_ns: recent(call.recent.total_ns),
+            },
+            errnos,
+            in_flight,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interval::tests::any_interval;
+    use proptest::prelude::*;
+    use tracer_common::abi::Abi;
+    use tracer_common::outcome::Outcome;
+
+    fn totals(snapshot: &Snapshot) -> Vec<(ProcessId, CallKey, u64, u64, u64, u64, u64)> {
+        let mut rows = Vec::new();
+        for process in &snapshot.processes {
+            for call in &process.calls {
+                let s = &call.stats;
+                rows.push((process.id, call.call, s.calls, s.errors, s.total_ns, s.min_ns, s.max_ns));
+            }
+        }
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn totals_do_not_depend_on_where_time_was_cut(
+            a in any_interval(1), b in any_interval(2), c in any_interval(3),
+        ) {
+            let mut one_by_one = Aggregator::new();
+            for part in [&a, &b, &c] {
+                one_by_one.merge(part);
+            }
+            let mut joined = a;
+            joined.merge(&b);
+            joined.merge(&c);
+            let mut at_once = Aggregator::new();
+            at_once.merge(&joined);
+            prop_assert_eq!(totals(&one_by_one.snapshot()), totals(&at_once.snapshot()));
+            prop_assert_eq!(one_by_one.snapshot().ledger, at_once.snapshot().ledger);
+        }
+
+        #[test]
+        fn sums_over_rows_are_the_sum_of_cells(a in any_interval(1), b in any_interval(2)) {
+            let mut aggregator = Aggregator::new();
+            aggregator.merge(&a);
+            aggregator.merge(&b);
+            let snapshot = aggregator.snapshot();
+            let cells = a.cells.values().chain(b.cells.values());
+            prop_assert_eq!(snapshot.all.calls, cells.clone().map(|cell| cell.calls).sum::<u64>());
+            prop_assert_eq!(snapshot.all.total_ns, cells.clone().map(|cell| cell.total_ns).sum::<u64>());
+            prop_assert_eq!(snapshot.all.latencies.count(), cells.map(|cell| cell.latencies.count()).sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn ten_thousand_dead_processes_fold_by_name_without_losing_a_call() {
+        let mut aggregator = Aggregator::new();
+        for batch in 0..100u64 {
+            let mut interval =
+                Interval { start_ns: batch * 10 + 1, end_ns: batch * 10 + 10, ..Interval::default() };
+            for pid in 0..100 {
+                let process = ProcessId { pid: pid + 1, start_ns: batch + 1 };
+                let call = CallKey { abi: Abi::X86_64, nr: 1 };
+                let mut cell = Cell::default();
+                cell.record(Outcome::Success, 100);
+                interval.cells.insert(crate::interval::CellKey { process, call }, cell);
+                interval
+                    .processes
+                    .insert(process, ProcessInfo { comm: Comm::new("sh"), exited: true, as_of_ns: batch });
+            }
+            aggregator.merge(&interval);
+        }
+        let snapshot = aggregator.snapshot();
+        assert_eq!(snapshot.all.calls, 10_000);
+        assert_eq!(snapshot.processes.len(), MAX_EXITED + 1);
+        let folded = snapshot.processes.iter().find(|row| row.folded > 0).expect("a folded row");
+        assert_eq!(
+            (folded.folded, folded.all.calls),
+            (10_000 - MAX_EXITED as u64, 10_000 - MAX_EXITED as u64)
+        );
+    }
+
+    #[test]
+    fn a_stuck_call_has_a_row_before_it_returns() {
+        let process = ProcessId { pid: 9, start_ns: 1 };
+        let call = CallKey { abi: Abi::X86_64, nr: 0 };
+        let mut aggregator = Aggregator::new();
+        aggregator.merge(&Interval {
+            start_ns: 1_000,
+            end_ns: 5_000,
+            in_flight: vec![InFlight { process, tid: 9, call, enter_ns: 2_000 }],
+            ..Interval::default()
+        });
+        let row = &aggregator.snapshot().processes[0].calls[0];
+        assert_eq!((row.stats.calls, row.stats.in_flight, row.stats.oldest_in_flight_ns), (0, 1, 3_000));
+    }
+
+    #[test]
+    fn recent_figures_are_those_of_the_last_interval_only() {
+        let process = ProcessId { pid: 9, start_ns: 1 };
+        let key = crate::interval::CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
+        let mut cell = Cell::default();
+        cell.record(Outcome::Error(2), 100);
+        let mut aggregator = Aggregator::new();
+        let mut first = Interval { start_ns: 1, end_ns: 1_000, ..Interval::default() };
+        first.cells.insert(key, cell);
+        aggregator.merge(&first);
+        assert_eq!(aggregator.snapshot().processes[0].calls[0].errnos[0].recent, 1);
+        aggregator.merge(&Interval { start_ns: 1_000, end_ns: 2_000, ..Interval::default() });
+        let row = aggregator.snapshot().processes[0].calls[0].clone();
+        assert_eq!((row.stats.recent_calls, row.errnos[0].recent, row.errnos[0].count), (0, 0, 1));
+        assert_eq!(row.errnos[0].first_seen_ns, 1_000);
+    }
+}

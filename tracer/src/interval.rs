@@ -1,0 +1,256 @@
+//! A slice of time and the calls in it: the one unit that live, replay and compare share. Merging two
+//! intervals is associative and commutative, so it never matters where time was cut.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tracer_common::abi::Abi;
+use tracer_common::outcome::Outcome;
+
+use crate::histogram::Histogram;
+use crate::ledger::LedgerCounts;
+use crate::process::{ProcessId, ProcessInfo};
+
+/// A syscall by its table and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey {
+    /// Table.
+    pub abi: Abi,
+    /// Number in that table; any value.
+    pub nr: i32,
+}
+
+/// Whose call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CellKey {
+    /// The process.
+    pub process: ProcessId,
+    /// The syscall.
+    pub call: CallKey,
+}
+
+/// The aggregate of one syscall of one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Calls that ended in whatever way, including the four kinds below.
+    pub calls: u64,
+    /// Failed calls by errno; those denied before enter included.
+    pub errors: BTreeMap<u16, u64>,
+    /// Calls that a signal cut short; neither success nor error.
+    pub interrupted: u64,
+    /// Failed calls that were refused before they entered: no latency.
+    pub denied: u64,
+    /// Calls that never return (`exit`): no latency.
+    pub no_return: u64,
+    /// Calls whose thread died inside: no latency.
+    pub died: u64,
+    /// Time spent in completed and in interrupted calls.
+    pub total_ns: u64,
+    /// Shortest completed call; meaningless while the histogram is empty.
+    pub min_ns: u64,
+    /// Longest completed call.
+    pub max_ns: u64,
+    /// Completed calls (success or error) by latency. Shared with snapshots until it changes.
+    pub latencies: Arc<Histogram>,
+}
+
+impl Cell {
+    /// Counts one completed or interrupted call.
+    pub fn record(&mut self, outcome: Outcome, latency_ns: u64) {
+        self.calls += 1;
+        self.total_ns += latency_ns;
+        match outcome {
+            Outcome::Interrupted(_) => {
+                self.interrupted += 1;
+                return;
+            }
+            Outcome::Error(errno) => *self.errors.entry(errno).or_default() += 1,
+            Outcome::Success => {}
+        }
+        self.note_extremes(latency_ns, latency_ns);
+        Arc::make_mut(&mut self.latencies).record(latency_ns);
+    }
+
+    /// Counts calls refused before they entered.
+    pub fn record_denied(&mut self, errno: u16, count: u64) {
+        self.calls += count;
+        self.denied += count;
+        *self.errors.entry(errno).or_default() += count;
+    }
+
+    /// Widens min and max; call before the histogram grows.
+    pub fn note_extremes(&mut self, min_ns: u64, max_ns: u64) {
+        self.min_ns = if self.latencies.is_empty() { min_ns } else { self.min_ns.min(min_ns) };
+        self.max_ns = self.max_ns.max(max_ns);
+    }
+
+    /// Failed calls of any errno.
+    pub fn error_count(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Adds another cell.
+    pub fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        for (&errno, &count) in &other.errors {
+            *self.errors.entry(errno).or_default() += count;
+        }
+        self.interrupted += other.interrupted;
+        self.denied += other.denied;
+        self.no_return += other.no_return;
+        self.died += other.died;
+        self.total_ns += other.total_ns;
+        if other.latencies.is_empty() {
+            return;
+        }
+        self.note_extremes(other.min_ns, other.max_ns);
+        if self.latencies.is_empty() {
+            self.latencies = Arc::clone(&other.latencies);
+        } else {
+            Arc::make_mut(&mut self.latencies).merge(&other.latencies);
+        }
+    }
+}
+
+/// A call that has not returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFlight {
+    /// The process.
+    pub process: ProcessId,
+    /// The thread, in the initial PID namespace.
+    pub tid: u32,
+    /// The syscall.
+    pub call: CallKey,
+    /// `CLOCK_MONOTONIC` at enter.
+    pub enter_ns: u64,
+}
+
+/// A slice of time. Times are `CLOCK_MONOTONIC`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interval {
+    /// Start; 0 in an empty interval.
+    pub start_ns: u64,
+    /// End; 0 in an empty interval.
+    pub end_ns: u64,
+    /// The calls that ended in it.
+    pub cells: FxHashMap<CellKey, Cell>,
+    /// What is known, at its end, of the processes in it.
+    pub processes: FxHashMap<ProcessId, ProcessInfo>,
+    /// The calls that were open at its end.
+    pub in_flight: Vec<InFlight>,
+    /// What the ledger counted in it.
+    pub ledger: LedgerCounts,
+}
+
+impl Interval {
+    /// Whether it covers no time.
+    pub fn is_empty(&self) -> bool {
+        self.end_ns == 0
+    }
+
+    /// Length.
+    pub fn duration_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+
+    /// Adds another slice. What describes a moment (names, open calls) is taken from the later one.
+    pub fn merge(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        let other_is_later = self.is_empty() || other.end_ns > self.end_ns;
+        for (key, cell) in &other.cells {
+            self.cells.entry(*key).or_default().merge(cell);
+        }
+        for (id, info) in &other.processes {
+            self.processes.entry(*id).or_default().merge(info);
+        }
+        if other_is_later {
+            self.in_flight.clone_from(&other.in_flight);
+        }
+        self.ledger.merge(&other.ledger);
+        self.start_ns = if self.is_empty() { other.start_ns } else { self.start_ns.min(other.start_ns) };
+        self.end_ns = self.end_ns.max(other.end_ns);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::process::Comm;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        pub(crate) fn any_cell()(
+            calls in proptest::collection::vec((0u64..1 << 45, prop_oneof![
+                4 => Just(Outcome::Success), 2 => (1u16..40).prop_map(Outcome::Error),
+                1 => Just(Outcome::Interrupted(512))]), 0..40),
+            denied in 0u64..3,
+        ) -> Cell {
+            let mut cell = Cell::default();
+            for (latency_ns, outcome) in calls {
+                cell.record(outcome, latency_ns);
+            }
+            if denied > 0 {
+                cell.record_denied(13, denied);
+            }
+            cell
+        }
+    }
+
+    prop_compose! {
+        /// Intervals of one run end at different times, as real ones do.
+        pub(crate) fn any_interval(order: u64)(
+            cells in proptest::collection::vec((1u32..5, 0i32..4, any_cell()), 0..8),
+            exited in any::<bool>(),
+            open in 0u32..3,
+        ) -> Interval {
+            let mut interval = Interval { start_ns: order * 1000 + 1, end_ns: order * 1000 + 1000, ..Interval::default() };
+            for (pid, nr, cell) in cells {
+                let process = ProcessId { pid, start_ns: 7 };
+                interval.cells.entry(CellKey { process, call: CallKey { abi: Abi::X86_64, nr } }).or_default().merge(&cell);
+                interval.processes.insert(process, ProcessInfo { comm: Comm::new(format!("p{order}")), exited, as_of_ns: order });
+            }
+            for tid in 0..open {
+                interval.in_flight.push(InFlight {
+                    process: ProcessId { pid: 1, start_ns: 7 }, tid,
+                    call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order,
+                });
+            }
+            interval.ledger.aggregated = interval.cells.values().map(|cell| cell.calls).sum();
+            interval
+        }
+    }
+
+    fn merged(parts: &[&Interval]) -> Interval {
+        let mut sum = Interval::default();
+        for part in parts {
+            sum.merge(part);
+        }
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn merge_is_associative_commutative_and_has_an_identity(
+            a in any_interval(1), b in any_interval(2), c in any_interval(3),
+        ) {
+            let left = merged(&[&merged(&[&a, &b]), &c]);
+            let right = merged(&[&a, &merged(&[&b, &c])]);
+            prop_assert_eq!(&left, &right);
+            prop_assert_eq!(&left, &merged(&[&c, &a, &b]));
+            prop_assert_eq!(&merged(&[&a, &Interval::default()]), &a);
+        }
+    }
+
+    #[test]
+    fn interrupted_calls_count_but_have_no_latency_and_are_no_error() {
+        let mut cell = Cell::default();
+        cell.record(Outcome::Interrupted(512), 5_000);
+        cell.record(Outcome::Error(2), 10);
+        assert_eq!((cell.calls, cell.interrupted, cell.error_count()), (2, 1, 1));
+        assert_eq!((cell.min_ns, cell.max_ns, cell.latencies.count()), (10, 10, 1));
+        assert_eq!(cell.total_ns, 5_010);
+    }
+}

@@ -1,0 +1,18 @@
+//! Which syscalls of a Linux process are slow, which fail, which never return.
+//!
+//! ```text
+//! bpf (rings, ledger) ─► source::live ─► decode ─► Interval ─► Aggregator ─► Arc<Snapshot> ─► tui | report
+//! ```
+//!
+//! The core (`decode`, `histogram`, `interval`, `aggregate`, `snapshot`, `syscalls`, `human`, `columns`)
+//! does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! and not each other; `commands` is the only place that knows both.
+
+pub mod aggregate;
+pub mod histogram;
+pub mod human;
+pub mod interval;
+pub mod ledger;
+pub mod process;
+pub mod snapshot;
+pub mod syscalls;

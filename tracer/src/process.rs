@@ -1,0 +1,86 @@
+//! Who made a call: process identity and name. Names come from strangers and are shown escaped.
+
+use std::fmt;
+
+/// A process for as long as it lives. The start time tells apart two processes that had the same PID.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId {
+    /// Thread group id as the tracer's own PID namespace shows it; 0 for rows that stand for many.
+    pub pid: u32,
+    /// Start on `CLOCK_BOOTTIME` in ns; 0 when not known.
+    pub start_ns: u64,
+}
+
+/// A process or thread name as the kernel has it: up to 15 bytes, any bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Comm([u8; 16]);
+
+impl Comm {
+    /// From a NUL-padded kernel buffer; bytes after the first NUL are dropped.
+    pub fn from_kernel(raw: [u8; 16]) -> Self {
+        let len = raw.iter().position(|&byte| byte == 0).unwrap_or(raw.len());
+        let mut bytes = [0; 16];
+        bytes[..len].copy_from_slice(&raw[..len]);
+        Self(bytes)
+    }
+
+    /// From text, cut to the 15 bytes the kernel keeps.
+    pub fn new(name: impl AsRef<[u8]>) -> Self {
+        let mut bytes = [0; 16];
+        let name = name.as_ref();
+        let len = name.len().min(15);
+        bytes[..len].copy_from_slice(&name[..len]);
+        Self::from_kernel(bytes)
+    }
+
+    /// The bytes without padding.
+    pub fn as_bytes(&self) -> &[u8] {
+        let len = self.0.iter().position(|&byte| byte == 0).unwrap_or(self.0.len());
+        &self.0[..len]
+    }
+
+    /// The kernel's form: NUL-padded.
+    pub fn to_kernel(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Whether no name is known.
+    pub fn is_empty(&self) -> bool {
+        self.0[0] == 0
+    }
+}
+
+impl fmt::Display for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.pad("?");
+        }
+        f.pad(&crate::human::safe_text(self.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Comm({self})")
+    }
+}
+
+/// What is known of a process beside its calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Its name now, or when it ended.
+    pub comm: Comm,
+    /// Whether its leader has ended.
+    pub exited: bool,
+    /// `CLOCK_MONOTONIC` when this was known; of two reports the later one holds.
+    pub as_of_ns: u64,
+}
+
+impl ProcessInfo {
+    /// Takes over `other` where it is the later report.
+    pub fn merge(&mut self, other: &Self) {
+        if other.as_of_ns >= self.as_of_ns {
+            *self = *other;
+        }
+    }
+}

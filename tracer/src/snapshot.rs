@@ -1,0 +1,170 @@
+//! An immutable view of everything aggregated so far, for screens and reports. Plain data: no handles, no
+//! locks, no styling. Order and filters are the viewer's business.
+
+use std::sync::Arc;
+
+use crate::histogram::Histogram;
+use crate::interval::{CallKey, InFlight};
+use crate::ledger::LedgerCounts;
+use crate::process::{Comm, ProcessId};
+
+/// Everything there is to show at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Grows with every merged interval; equal generations mean equal content.
+    pub generation: u64,
+    /// `CLOCK_MONOTONIC` where the first interval began.
+    pub start_ns: u64,
+    /// `CLOCK_MONOTONIC` where the last interval ended.
+    pub end_ns: u64,
+    /// Length of the last interval: what the `recent` figures are counted over.
+    pub recent_ns: u64,
+    /// One row for each process with calls or open calls, by pid. Processes that ended long ago are folded
+    /// by name into rows whose pid is 0.
+    pub processes: Vec<ProcessRow>,
+    /// Counted since the start.
+    pub ledger: LedgerCounts,
+    /// Counted in the last interval.
+    pub recent_ledger: LedgerCounts,
+    /// All calls of all processes together.
+    pub all: CallStats,
+}
+
+/// One process, or many ended ones of the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessRow {
+    /// Identity; pid 0 when folded.
+    pub id: ProcessId,
+    /// Name.
+    pub comm: Comm,
+    /// Whether it has ended.
+    pub exited: bool,
+    /// How many ended processes this row stands for; 0 for a single process.
+    pub folded: u64,
+    /// All its calls, waiting ones included.
+    pub all: CallStats,
+    /// Its calls that do not wait by design.
+    pub work: CallStats,
+    /// Its calls, by (abi, number).
+    pub calls: Vec<CallRow>,
+}
+
+/// One syscall of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRow {
+    /// The syscall.
+    pub call: CallKey,
+    /// Its name, `i386:` or `x32:` before it where it is not the host's own ABI.
+    pub name: String,
+    /// Whether it sits and waits because the program asked it to.
+    pub waits_by_design: bool,
+    /// Figures.
+    pub stats: CallStats,
+    /// Failed calls by errno, most frequent first: (errno, since the start, in the last interval).
+    pub errnos: Vec<ErrnoRow>,
+    /// Open calls, longest first.
+    pub in_flight: Vec<InFlight>,
+}
+
+/// One errno of one syscall of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrnoRow {
+    /// The errno.
+    pub errno: u16,
+    /// Calls that failed with it since the start.
+    pub count: u64,
+    /// Calls that failed with it in the last interval.
+    pub recent: u64,
+    /// `CLOCK_MONOTONIC` at the end of the interval in which it was first seen.
+    pub first_seen_ns: u64,
+    /// The same for the last.
+    pub last_seen_ns: u64,
+}
+
+/// Figures of a set of calls since the start, and over the last interval where named `recent`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallStats {
+    /// Calls.
+    pub calls: u64,
+    /// Failed calls, denied ones included.
+    pub errors: u64,
+    /// Calls cut short by a signal.
+    pub interrupted: u64,
+    /// Failed calls refused before they entered.
+    pub denied: u64,
+    /// Calls that never return, or whose thread died inside.
+    pub no_return: u64,
+    /// Calls open now.
+    pub in_flight: u64,
+    /// Age of the oldest open call.
+    pub oldest_in_flight_ns: u64,
+    /// Time in completed and interrupted calls.
+    pub total_ns: u64,
+    /// Shortest completed call; 0 when there is none.
+    pub min_ns: u64,
+    /// Longest completed call.
+    pub max_ns: u64,
+    /// Completed calls by latency.
+    pub latencies: Arc<Histogram>,
+    /// Calls in the last interval.
+    pub recent_calls: u64,
+    /// Failed calls in the last interval.
+    pub recent_errors: u64,
+    /// Time of the calls that ended in the last interval; can exceed its length.
+    pub recent_total_ns: u64,
+}
+
+impl CallStats {
+    /// Latency below which `quantile` of the completed calls lie, in ns: the upper end of the bucket, but
+    /// never beyond the exact extremes. `None` without completed calls.
+    pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
+        self.latencies.quantile(quantile).map(|bucket| bucket.high_ns.clamp(self.min_ns, self.max_ns))
+    }
+
+    /// Mean latency of completed and interrupted calls.
+    pub fn mean_ns(&self) -> Option<u64> {
+        self.total_ns.checked_div(self.latencies.count() + self.interrupted)
+    }
+
+    /// Adds another set of calls to this one.
+    pub fn merge(&mut self, other: &Self) {
+        let has_mine = !self.latencies.is_empty();
+        let has_theirs = !other.latencies.is_empty();
+        self.min_ns = match (has_mine, has_theirs) {
+            (true, true) => self.min_ns.min(other.min_ns),
+            (false, _) => other.min_ns,
+            (true, false) => self.min_ns,
+        };
+        self.max_ns = self.max_ns.max(other.max_ns);
+        if has_theirs {
+            if has_mine {
+                Arc::make_mut(&mut self.latencies).merge(&other.latencies);
+            } else {
+                self.latencies = Arc::clone(&other.latencies);
+            }
+        }
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.interrupted += other.interrupted;
+        self.denied += other.denied;
+        self.no_return += other.no_return;
+        self.in_flight += other.in_flight;
+        self.oldest_in_flight_ns = self.oldest_in_flight_ns.max(other.oldest_in_flight_ns);
+        self.total_ns += other.total_ns;
+        self.recent_calls += other.recent_calls;
+        self.recent_errors += other.recent_errors;
+        self.recent_total_ns += other.recent_total_ns;
+    }
+}
+
+impl Snapshot {
+    /// Time covered.
+    pub fn elapsed_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+
+    /// `number` in the last interval as a rate per second.
+    pub fn per_second(&self, number: u64) -> f64 {
+        if self.recent_ns == 0 { 0.0 } else { number as f64 * 1e9 / self.recent_ns as f64 }
+    }
+}

@@ -1,0 +1,3 @@
+//! Everything done to this repository beside `cargo build`.
+
+fn main() {}
