@@ -9,6 +9,9 @@
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
+pub mod bpf;
+pub mod decode;
+pub mod fold;
 pub mod histogram;
 pub mod human;
 pub mod interval;
