@@ -9,6 +9,8 @@
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
+pub mod cli;
+pub mod config;
 pub mod histogram;
 pub mod human;
 pub mod interval;
