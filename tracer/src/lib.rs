@@ -16,5 +16,6 @@ pub mod human;
 pub mod interval;
 pub mod ledger;
 pub mod process;
+pub mod report;
 pub mod snapshot;
 pub mod syscalls;
