@@ -10,6 +10,8 @@
 
 pub mod aggregate;
 pub mod bpf;
+pub mod cli;
+pub mod config;
 pub mod decode;
 pub mod fold;
 pub mod histogram;
@@ -17,5 +19,7 @@ pub mod human;
 pub mod interval;
 pub mod ledger;
 pub mod process;
+pub mod report;
 pub mod snapshot;
+pub mod source;
 pub mod syscalls;
