@@ -9,10 +9,15 @@
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
+pub mod columns;
 pub mod histogram;
 pub mod human;
 pub mod interval;
 pub mod ledger;
 pub mod process;
+pub mod report;
+pub mod run;
 pub mod snapshot;
 pub mod syscalls;
+pub mod trust;
+pub mod tui;

@@ -1,0 +1,6 @@
+//! Reports for readers that are no screen: a log, a pipe, a file.
+
+mod table;
+
+pub use crate::columns::Scope;
+pub use table::write_tables;
