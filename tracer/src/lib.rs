@@ -11,6 +11,7 @@
 pub mod aggregate;
 pub mod bpf;
 pub mod cli;
+pub mod columns;
 pub mod config;
 pub mod decode;
 pub mod fold;
@@ -20,6 +21,9 @@ pub mod interval;
 pub mod ledger;
 pub mod process;
 pub mod report;
+pub mod run;
 pub mod snapshot;
 pub mod source;
 pub mod syscalls;
+pub mod trust;
+pub mod tui;

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "raw system calls and a shared mapping, each with its reason beside it")]
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -39,10 +39,21 @@ pub fn own_cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Whether standard output of this process belongs to user 0.
-pub fn effective_uid() -> u32 {
-    // SAFETY: always succeeds.
-    unsafe { libc::geteuid() }
+/// A descriptor that becomes readable when the process has ended.
+/// <https://man7.org/linux/man-pages/man2/pidfd_open.2.html>
+pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the kernel just made this descriptor for us.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }),
+    }
+}
+
+/// Sends a signal; a process that has ended meanwhile is no error worth telling.
+pub fn send_signal(pid: u32, signal: i32) {
+    // SAFETY: no pointers are passed; a positive PID names one process.
+    unsafe { libc::kill(pid as i32, signal) };
 }
 
 /// The kernel's slots, read-only and live.

@@ -1,3 +1,7 @@
-//! Results as text for other programs and for people without a screen.
+//! Reports for readers that are no screen: a log, a pipe, a file.
 
 pub mod json;
+mod table;
+
+pub use crate::columns::Scope;
+pub use table::write_tables;
