@@ -1,3 +1,44 @@
-//! Everything done to this repository beside `cargo build`.
+//! Everything done to this repository beside `cargo build`: `cargo xtask VERB`, one file per verb.
+//! Every command that a verb runs is printed first, so that it can be repeated by hand.
 
-fn main() {}
+mod build_ebpf;
+mod command;
+mod provenance;
+mod setup_ebpf;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything done to this repository beside `cargo build`.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build the BPF programs and put the object where the tracer embeds it
+    BuildEbpf(build_ebpf::Options),
+    /// Install what building the BPF programs needs (Debian)
+    SetupEbpf,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::BuildEbpf(options) => build_ebpf::run(&options),
+        Verb::SetupEbpf => setup_ebpf::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `fn main() -> Result` adds: the chain of contexts says where.
+            command::say(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
