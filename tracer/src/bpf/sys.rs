@@ -23,6 +23,15 @@ pub fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
     }
 }
 
+/// Waits until `fd` is readable.
+pub fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut fds = [libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+    while fds[0].revents == 0 {
+        poll(&mut fds, Duration::from_secs(3600))?;
+    }
+    Ok(())
+}
+
 /// `CLOCK_MONOTONIC` in ns: the clock of `bpf_ktime_get_ns`.
 pub fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -2,17 +2,19 @@
 //! its `execve`, and the moment at which the target has ended.
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::thread;
 
 use anyhow::Result;
-use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 
-use crate::bpf::loader::{Kernel, LoadError};
+use crate::bpf::loader::Kernel;
 use crate::bpf::sys;
 use crate::config::Target;
 use crate::launch::{Held, Streams};
 use crate::process::Comm;
-use crate::targets;
+use crate::targets::{Procfs, Resolved};
 
 /// A target that was found.
 pub(super) enum Found {
@@ -20,8 +22,8 @@ pub(super) enum Found {
     WholeHost,
     /// These processes.
     Pids {
-        /// Their PIDs.
-        pids: Vec<u32>,
+        /// The processes.
+        processes: Vec<Resolved>,
         /// Children too.
         follow: bool,
     },
@@ -42,8 +44,7 @@ impl Found {
         Ok(match target {
             Target::WholeHost => Self::WholeHost,
             Target::Pids { pids, follow } => {
-                let found = targets::resolve_pids(pids)?;
-                Self::Pids { pids: found.iter().map(|process| process.pid).collect(), follow: *follow }
+                Self::Pids { processes: Procfs::default().resolve_pids(pids)?, follow: *follow }
             }
             Target::Comms { names, follow } => Self::Comms { names: names.clone(), follow: *follow },
             Target::Command { argv } => Self::Command(Held::spawn(argv, streams)?),
@@ -53,12 +54,9 @@ impl Found {
     /// How a header names it.
     pub(super) fn label(&self, target: &Target) -> String {
         match (self, target) {
-            (Self::Pids { pids, .. }, _) => {
-                let one = |pid: &u32| match targets::comm_of(*pid) {
-                    Some(comm) => format!("{comm} {pid}"),
-                    None => pid.to_string(),
-                };
-                pids.iter().map(one).collect::<Vec<_>>().join(", ")
+            (Self::Pids { processes, .. }, _) => {
+                let one = |resolved: &Resolved| format!("{} {}", resolved.process.comm, resolved.process.pid);
+                processes.iter().map(one).collect::<Vec<_>>().join(", ")
             }
             (Self::Comms { names, .. }, _) => {
                 format!("named {}", names.iter().map(Comm::to_string).collect::<Vec<_>>().join(", "))
@@ -67,6 +65,22 @@ impl Found {
                 argv.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
             }
             _ => "whole host".to_owned(),
+        }
+    }
+
+    /// The PIDs that were asked for; empty for other targets.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        match self {
+            Self::Pids { processes, .. } => processes.iter().map(|resolved| resolved.process.pid).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What to tell about the numbers that were given.
+    pub(super) fn notices(&self) -> Vec<String> {
+        match self {
+            Self::Pids { processes, .. } => processes.iter().filter_map(Resolved::notice).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -89,7 +103,7 @@ impl Found {
 
     /// Attaches everything and makes the target's present processes targets. What forks meanwhile is
     /// caught by the fork program, which comes first, or by looking again until nothing new is found.
-    pub(super) fn attach(&self, kernel: &mut Kernel) -> Result<(), LoadError> {
+    pub(super) fn attach(&self, kernel: &mut Kernel) -> Result<()> {
         let fork = self.follows() || !self.names().is_empty();
         let mut known = BTreeSet::new();
         self.add_new(kernel, &mut known)?;
@@ -99,19 +113,24 @@ impl Found {
             epoch += 1;
             kernel.bump_epoch(epoch)?;
         }
-        kernel.attach_syscalls()
+        kernel.attach_syscalls()?;
+        Ok(())
     }
 
-    fn add_new(&self, kernel: &mut Kernel, known: &mut BTreeSet<u32>) -> Result<bool, LoadError> {
+    fn add_new(&self, kernel: &mut Kernel, known: &mut BTreeSet<u32>) -> Result<bool> {
+        let procfs = Procfs::default();
         let mut present: Vec<u32> = match self {
             Self::WholeHost => Vec::new(),
-            Self::Pids { pids, .. } => pids.clone(),
-            Self::Comms { names, .. } => targets::processes_named(names),
+            Self::Pids { .. } => self.pids(),
+            Self::Comms { names, .. } => {
+                procfs.processes_named(names)?.into_iter().map(|process| process.pid).collect()
+            }
             Self::Command(held) => vec![held.pid()],
         };
         if self.follows() && !matches!(self, Self::Command(_)) {
-            let children: Vec<u32> = present.iter().flat_map(|pid| targets::descendants(*pid)).collect();
-            present.extend(children);
+            for pid in present.clone() {
+                present.extend(procfs.descendants(pid)?);
+            }
         }
         let mut found_new = false;
         for pid in present {
@@ -124,21 +143,21 @@ impl Found {
     }
 }
 
-/// Completes when every process given has ended; never when none was given.
-pub(super) struct Ends(Vec<AsyncFd<OwnedFd>>);
-
-impl Ends {
-    /// Watches processes by pidfd, which no reuse of a PID can deceive. One that cannot be watched has
-    /// ended already.
-    pub(super) fn watch(pids: &[u32]) -> Self {
-        Self(pids.iter().filter_map(|pid| AsyncFd::new(sys::pidfd_open(*pid).ok()?).ok()).collect())
+/// Tells when every one of these processes has ended; never when there are none. Watched by pidfd, which no
+/// reuse of a PID can deceive; one that cannot be opened has ended already.
+pub(super) fn watch_ends(pids: &[u32]) -> io::Result<Option<oneshot::Receiver<()>>> {
+    if pids.is_empty() {
+        return Ok(None);
     }
-
-    /// Waits.
-    pub(super) async fn all(&self) {
-        for process in &self.0 {
-            // An error means that the descriptor cannot tell us anything any more.
-            let _ = process.readable().await.map(|mut guard| guard.retain_ready());
+    let watched: Vec<OwnedFd> = pids.iter().filter_map(|pid| sys::pidfd_open(*pid).ok()).collect();
+    let (sender, ended) = oneshot::channel();
+    thread::Builder::new().name("watch".to_owned()).spawn(move || {
+        for process in watched {
+            if sys::wait_readable(process.as_fd()).is_err() {
+                return;
+            }
         }
-    }
+        let _ = sender.send(());
+    })?;
+    Ok(Some(ended))
 }
