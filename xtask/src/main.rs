@@ -44,7 +44,11 @@ fn main() -> ExitCode {
         Verb::BuildEbpf(options) => build_ebpf::run(&options),
         Verb::SetupEbpf => setup_ebpf::run(),
         Verb::Run(options) => run::run(&options),
-        Verb::Test(options) => test::run(&options),
+        Verb::Test(options) => match test::run(&options) {
+            // Its last line, the sum, has said so; nothing may follow it.
+            Ok(tally) if tally.has_failed() => return ExitCode::FAILURE,
+            tested => tested.map(drop),
+        },
         Verb::Tidy => tidy::check(),
     };
     match done {

@@ -3,9 +3,10 @@
 //! The tests against a real kernel are marked ignored, because they need root; they run here when we are
 //! root, and with `--kernels` on other kernels in virtual machines.
 
+use std::io::Write as _;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::command::{self, say};
@@ -22,18 +23,16 @@ pub(crate) struct Options {
     kernels: Option<Vec<String>>,
 }
 
-/// Runs the verb.
-pub(crate) fn run(options: &Options) -> Result<()> {
+/// Runs the verb, and prints the table of what ran.
+pub(crate) fn run(options: &Options) -> Result<Tally> {
     let mut tally = Tally::default();
     match &options.kernels {
         None => host(&mut tally),
         Some(list) => kernels::run(list, &mut tally)?,
     }
-    say(tally.table());
-    if tally.has_failed() {
-        bail!("not everything passed");
-    }
-    Ok(())
+    // The result of the verb, so on stdout; nobody is left to tell when that is closed.
+    let _ = writeln!(std::io::stdout().lock(), "{}", tally.table());
+    Ok(tally)
 }
 
 /// The suite against a real kernel: `tracer/tests/kernel.rs`.
@@ -41,7 +40,11 @@ const KERNEL_SUITE: [&str; 4] = ["--package", "tracer", "--test", "kernel"];
 
 fn host(tally: &mut Tally) {
     let start = Instant::now();
-    tally.add("tidy", start.elapsed(), ending_of(tidy::check()), Counts::default());
+    let (ending, counts) = match tidy::check() {
+        Ok(()) => (Ending::Passed, Counts::default()),
+        Err(error) => failure(&error),
+    };
+    tally.add("tidy", start.elapsed(), ending, counts);
 
     let start = Instant::now();
     let (ending, mut counts) = cargo_test(&["--workspace", "--exclude", "tracer-ebpf"], &[], None);
@@ -55,14 +58,10 @@ fn host(tally: &mut Tally) {
     tally.add("kernel tests on this kernel", start.elapsed(), kernel_ending, kernel_counts);
 }
 
-fn ending_of(done: Result<()>) -> Ending {
-    match done {
-        Ok(()) => Ending::Passed,
-        Err(error) => {
-            say(format!("error: {error:#}"));
-            Ending::Failed(error.to_string())
-        }
-    }
+/// A step that could not be run to its end.
+fn failure(error: &anyhow::Error) -> (Ending, Counts) {
+    say(format!("error: {error:#}"));
+    (Ending::Failed(error.to_string()), Counts { failed: 1, ..Counts::default() })
 }
 
 /// Runs `cargo test`, under `runner` where one is given, and counts what it reports.
@@ -80,7 +79,7 @@ fn cargo_test(selection: &[&str], harness: &[&str], runner: Option<&Runner>) -> 
             counts.failed = counts.failed.max(1);
             (Ending::Failed("see above".to_owned()), counts)
         }
-        Err(error) => (ending_of(Err(error)), Counts { failed: 1, ..Counts::default() }),
+        Err(error) => failure(&error),
     }
 }
 
@@ -98,7 +97,7 @@ fn this_kernel() -> (Ending, Counts) {
         Privilege::Missing(why) => {
             let names = match kernel_tests() {
                 Ok(names) => names,
-                Err(error) => return (ending_of(Err(error)), Counts { failed: 1, ..Counts::default() }),
+                Err(error) => return failure(&error),
             };
             for name in &names {
                 say(format!("NOT RUN ({why}): {name}"));
