@@ -65,8 +65,16 @@ pub struct Offsets {
     pub fork_child_pid: u32,
     /// `old_pid` in the classic exec record.
     pub exec_old_pid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Register layout of the machine: one of [`arch`].
+    pub arch: u32,
+}
+
+/// Whose `pt_regs` the programs read.
+pub mod arch {
+    /// `x86_64`.
+    pub const X86_64: u32 = 0;
+    /// aarch64.
+    pub const AARCH64: u32 = 1;
 }
 
 impl Offsets {
@@ -81,7 +89,7 @@ impl Offsets {
         task_pid: Self::UNKNOWN,
         fork_child_pid: Self::UNKNOWN,
         exec_old_pid: Self::UNKNOWN,
-        reserved: 0,
+        arch: arch::X86_64,
     };
 }
 

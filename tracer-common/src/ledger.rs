@@ -79,6 +79,16 @@ counters! {
     ProcessRecordsLost = "process_records_lost",
 }
 
+impl Ledger {
+    /// Counts one.
+    #[inline(always)]
+    pub fn count(&mut self, counter: Counter) {
+        if let Some(value) = self.counters.get_mut(counter as usize) {
+            *value += 1;
+        }
+    }
+}
+
 impl Default for Ledger {
     fn default() -> Self {
         Self { counters: [0; COUNTERS], since_fill_check: 0 }

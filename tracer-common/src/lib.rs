@@ -7,6 +7,7 @@
 //! | [`abi`] | which syscall table a number belongs to |
 //! | [`record`] | what travels through the rings, byte for byte |
 //! | [`slot`] | what the kernel side keeps per thread |
+//! | [`pairing`] | enter, exit and end of a thread as a state machine |
 //! | [`outcome`] | success, error, interrupted: one rule for both sides |
 //! | [`bucket`] | the log-linear (H2) bucket index |
 //! | [`ledger`] | the counters that must add up |
@@ -19,6 +20,7 @@ pub mod bucket;
 pub mod config;
 pub mod ledger;
 pub mod outcome;
+pub mod pairing;
 pub mod record;
 pub mod slot;
 pub mod spill;

@@ -16,10 +16,8 @@ pub struct Slot {
     pub verdict: u8,
     /// One of [`open`], as a byte.
     pub open: u8,
-    /// 1 until the thread's first own event when a fork made this slot for it.
-    pub newborn: u8,
     /// Zero.
-    pub reserved: u8,
+    pub reserved: u16,
     /// The value of the epoch when the verdict was given; an `IGNORE` of an older epoch is asked again.
     pub epoch: u32,
     /// Zero.
@@ -36,6 +34,8 @@ pub mod verdict {
     pub const TRACE: u8 = 2;
     /// A target until the call it is in returns (it executed a program that is none).
     pub const LEAVING: u8 = 3;
+    /// A target since its parent forked it; nothing of its own was seen yet.
+    pub const NEWBORN: u8 = 4;
 }
 
 /// Where a thread stands.
@@ -46,6 +46,8 @@ pub mod open {
     pub const OPEN: u8 = 1;
     /// Inside a call that the filter does not want.
     pub const SKIPPED: u8 = 2;
+    /// Just adopted: whatever call it may be in was entered before we looked.
+    pub const FRESH: u8 = 3;
 }
 
 /// Default number of slots; a power of two.

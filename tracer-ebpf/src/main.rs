@@ -1,1 +1,124 @@
-fn main() {}
+//! The BPF programs. Each entry point takes its context apart and calls the code that both program
+//! families share.
+#![no_std]
+#![no_main]
+
+mod config;
+mod emit;
+mod kernel;
+mod lifecycle;
+mod maps;
+mod pair;
+mod slots;
+
+use aya_ebpf::macros::{raw_tracepoint, tracepoint};
+use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
+use tracer_common::config::Offsets;
+
+use crate::config::config;
+use crate::kernel::{Classic, Raw};
+
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn raw_enter(context: RawTracePointContext) -> i32 {
+    pair::enter(&Raw(&context));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn raw_exit(context: RawTracePointContext) -> i32 {
+    pair::exit(&Raw(&context));
+    0
+}
+
+/// `sched_process_fork(parent, child)`.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/sched.h#L355-L359>
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn raw_fork(context: RawTracePointContext) -> i32 {
+    let child = context.arg::<u64>(1) as *const u8;
+    lifecycle::fork(&context, kernel::task_field(child, config!(offsets.task_pid)));
+    0
+}
+
+/// `sched_process_exec(task, old_pid, bprm)`.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/sched.h#L386-L391>
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn raw_exec(context: RawTracePointContext) -> i32 {
+    lifecycle::exec(context.arg(1));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn raw_task_exit(_context: RawTracePointContext) -> i32 {
+    lifecycle::exit();
+    0
+}
+
+#[tracepoint(category = "raw_syscalls", name = "sys_enter")]
+pub fn classic_enter(context: TracePointContext) -> u32 {
+    pair::enter(&Classic(&context));
+    0
+}
+
+#[tracepoint(category = "raw_syscalls", name = "sys_exit")]
+pub fn classic_exit(context: TracePointContext) -> u32 {
+    pair::exit(&Classic(&context));
+    0
+}
+
+#[tracepoint(category = "sched", name = "sched_process_fork")]
+pub fn classic_fork(context: TracePointContext) -> u32 {
+    lifecycle::fork(&context, field(&context, config!(offsets.fork_child_pid)));
+    0
+}
+
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn classic_exec(context: TracePointContext) -> u32 {
+    lifecycle::exec(field(&context, config!(offsets.exec_old_pid)));
+    0
+}
+
+#[tracepoint(category = "sched", name = "sched_process_exit")]
+pub fn classic_task_exit(_context: TracePointContext) -> u32 {
+    lifecycle::exit();
+    0
+}
+
+/// The floor of any tracer that has a program at enter and one at exit; for `cargo xtask bench`.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+pub fn floor_raw_enter(_context: RawTracePointContext) -> i32 {
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn floor_raw_exit(_context: RawTracePointContext) -> i32 {
+    0
+}
+
+#[tracepoint(category = "raw_syscalls", name = "sys_enter")]
+pub fn floor_classic_enter(_context: TracePointContext) -> u32 {
+    0
+}
+
+#[tracepoint(category = "raw_syscalls", name = "sys_exit")]
+pub fn floor_classic_exit(_context: TracePointContext) -> u32 {
+    0
+}
+
+/// A 32-bit field of a classic record whose place differs between kernels.
+fn field(context: &TracePointContext, offset: u32) -> u32 {
+    if offset == Offsets::UNKNOWN {
+        return 0;
+    }
+    // SAFETY: the helper checks the address.
+    unsafe { context.read_at(offset as usize) }.unwrap_or(0)
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+pub static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Nothing here can panic: the verifier would refuse the endless loop if it were reachable.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -9,10 +9,21 @@
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
+pub mod bpf;
+pub mod cli;
+pub mod columns;
+pub mod config;
+pub mod decode;
+pub mod fold;
 pub mod histogram;
 pub mod human;
 pub mod interval;
 pub mod ledger;
 pub mod process;
+pub mod report;
+pub mod run;
 pub mod snapshot;
+pub mod source;
 pub mod syscalls;
+pub mod trust;
+pub mod tui;

@@ -1,3 +1,26 @@
-//! The `tracer` binary.
+//! The `tracer` binary: command line in, exit status out.
 
-fn main() {}
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use tracer::cli::{Cli, exit_status};
+use tracer::commands;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help | head` may close the pipe; there is nobody left to tell.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    match commands::run(cli.into_verb()) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            let text = commands::error_text(&error);
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::from(commands::error_status(&error).unwrap_or(exit_status::RUN_TIME))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What is read from the kernel's own structures: registers, and the few task fields whose offsets user
+//! space found in the kernel's BTF.
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::generated::bpf_get_ns_current_pid_tgid;
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_task, bpf_probe_read_kernel};
+use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
+use tracer_common::abi::{Abi, X32_SYSCALL_BIT};
+use tracer_common::config::{Offsets, arch};
+
+use crate::config::config;
+
+/// `thread_info.status` of a task in a 32-bit call.
+/// <https://github.com/torvalds/linux/blob/v6.12/arch/x86/include/asm/thread_info.h#L216>
+const TS_COMPAT: u32 = 0x0002;
+
+/// What the two program families have in common at enter.
+pub trait EnterContext {
+    /// The number; only its low 32 bits mean something.
+    fn nr(&self) -> i32;
+    /// The six arguments.
+    fn args(&self, abi: Abi) -> [u64; 6];
+}
+
+/// What they have in common at exit.
+pub trait ExitContext {
+    /// The return value.
+    fn ret(&self) -> i64;
+    /// The number, where the context holds it.
+    fn nr_at_hand(&self) -> Option<i32>;
+    /// The number, whatever it takes.
+    fn nr(&self) -> i32;
+}
+
+/// `raw_syscalls` through `BPF_RAW_TRACEPOINT`: `sys_enter(regs, id)`, `sys_exit(regs, ret)`.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/syscalls.h#L18-L66>
+pub struct Raw<'a>(pub &'a RawTracePointContext);
+
+/// `raw_syscalls` through perf: `{ common: u64, id: i64, args: [u64; 6] }` and `{ common, id, ret }`.
+pub struct Classic<'a>(pub &'a TracePointContext);
+
+impl Raw<'_> {
+    fn regs(&self) -> *const u8 {
+        self.0.arg::<u64>(0) as *const u8
+    }
+}
+
+impl EnterContext for Raw<'_> {
+    #[inline(always)]
+    fn nr(&self) -> i32 {
+        self.0.arg::<i64>(1) as i32
+    }
+
+    #[inline(always)]
+    fn args(&self, abi: Abi) -> [u64; 6] {
+        let regs = self.regs();
+        if config!(offsets.arch) == arch::AARCH64 {
+            // SAFETY: the helper checks the address.
+            return unsafe { bpf_probe_read_kernel(regs.cast::<[u64; 6]>()) }.unwrap_or_default();
+        }
+        // bp bx r11 r10 r9 r8 ax cx dx si di: every argument register of both ABIs, in one read.
+        // https://github.com/torvalds/linux/blob/v6.12/arch/x86/include/asm/ptrace.h#L103-L170
+        // SAFETY: the helper checks the address.
+        let block = unsafe { bpf_probe_read_kernel(regs.add(4 * 8).cast::<[u64; 11]>()) }.unwrap_or_default();
+        let [bp, bx, _, r10, r9, r8, _, cx, dx, si, di] = block;
+        match abi {
+            Abi::I386 => [bx, cx, dx, si, di, bp],
+            _ => [di, si, dx, r10, r8, r9],
+        }
+    }
+}
+
+impl ExitContext for Raw<'_> {
+    #[inline(always)]
+    fn ret(&self) -> i64 {
+        self.0.arg::<i64>(1)
+    }
+
+    #[inline(always)]
+    fn nr_at_hand(&self) -> Option<i32> {
+        None
+    }
+
+    #[inline(always)]
+    fn nr(&self) -> i32 {
+        // `orig_ax`, or `syscallno` after `user_pt_regs` and `orig_x0`.
+        let offset = if config!(offsets.arch) == arch::AARCH64 { 35 * 8 } else { 15 * 8 };
+        // SAFETY: the helper checks the address.
+        unsafe { bpf_probe_read_kernel(self.regs().add(offset).cast::<i32>()) }.unwrap_or(-1)
+    }
+}
+
+impl Classic<'_> {
+    #[inline(always)]
+    fn word(&self, index: usize) -> u64 {
+        // SAFETY: constant offsets inside the record, checked by the verifier.
+        unsafe { *self.0.as_ptr().cast::<u64>().add(index) }
+    }
+}
+
+impl EnterContext for Classic<'_> {
+    #[inline(always)]
+    fn nr(&self) -> i32 {
+        self.word(1) as i32
+    }
+
+    #[inline(always)]
+    fn args(&self, _abi: Abi) -> [u64; 6] {
+        [self.word(2), self.word(3), self.word(4), self.word(5), self.word(6), self.word(7)]
+    }
+}
+
+impl ExitContext for Classic<'_> {
+    #[inline(always)]
+    fn ret(&self) -> i64 {
+        self.word(2) as i64
+    }
+
+    #[inline(always)]
+    fn nr_at_hand(&self) -> Option<i32> {
+        Some(self.word(1) as i32)
+    }
+
+    #[inline(always)]
+    fn nr(&self) -> i32 {
+        self.word(1) as i32
+    }
+}
+
+/// The ABI of the call the current task is in.
+#[inline(always)]
+pub fn abi_of(nr: i32) -> Abi {
+    if config!(offsets.arch) == arch::AARCH64 {
+        return Abi::Aarch64;
+    }
+    let offset = config!(offsets.task_status);
+    if offset != Offsets::UNKNOWN {
+        // SAFETY: the helper checks the address.
+        let status = unsafe {
+            let task = bpf_get_current_task() as *const u8;
+            bpf_probe_read_kernel(task.add(offset as usize).cast::<u32>())
+        };
+        if status.unwrap_or(0) & TS_COMPAT != 0 {
+            return Abi::I386;
+        }
+    }
+    if nr >= 0 && nr & X32_SYSCALL_BIT != 0 { Abi::X32 } else { Abi::X86_64 }
+}
+
+/// Reads a field of a task; zero where the offset is not known.
+#[inline(always)]
+pub fn task_field<T: Default>(task: *const u8, offset: u32) -> T {
+    if offset == Offsets::UNKNOWN || task.is_null() {
+        return T::default();
+    }
+    // SAFETY: the helper checks the address.
+    unsafe { bpf_probe_read_kernel(task.add(offset as usize).cast::<T>()) }.unwrap_or_default()
+}
+
+/// The leader of the current thread's process.
+#[inline(always)]
+pub fn current_leader() -> *const u8 {
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() } as *const u8;
+    task_field::<u64>(task, config!(offsets.task_group_leader)) as *const u8
+}
+
+/// The current thread's name.
+#[inline(always)]
+pub fn current_comm() -> [u8; 16] {
+    bpf_get_current_comm().unwrap_or_default()
+}
+
+/// Process id of the current task as the tracer's PID namespace shows it; 0 when it is not in exactly that
+/// namespace. The initial namespace's id when the tracer lives there.
+#[inline(always)]
+pub fn visible_tgid(tgid: u32) -> u32 {
+    if config!(pidns_ino) == 0 {
+        return tgid;
+    }
+    let (dev, ino) = (config!(pidns_dev), config!(pidns_ino));
+    let mut ids = [0u32; 2]; // struct bpf_pidns_info { pid, tgid }
+    // SAFETY: the buffer has the size that is passed.
+    let result = unsafe { bpf_get_ns_current_pid_tgid(dev, ino, (&raw mut ids).cast(), 8) };
+    if result == 0 { ids[1] } else { 0 }
+}

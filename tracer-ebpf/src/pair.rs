@@ -1,0 +1,100 @@
+//! Enter and exit of a syscall: the current thread's slot, the clock and the context around the state
+//! machine of [`tracer_common::pairing`].
+
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use tracer_common::ledger::{Counter, Ledger};
+use tracer_common::pairing::{self, Entered, Exited};
+use tracer_common::slot::{Slot, verdict};
+
+use crate::config::{config, wants};
+use crate::emit::emit;
+use crate::kernel::{EnterContext, ExitContext, abi_of};
+use crate::maps::ledger;
+use crate::slots::{Found, admit, find};
+
+/// A task enters a syscall.
+#[inline(always)]
+pub fn enter(context: &impl EnterContext) {
+    let Some(slot) = traced_slot(|ledger| {
+        let nr = context.nr();
+        if wants(abi_of(nr), nr) {
+            ledger.count(Counter::EnterSeen);
+            ledger.count(Counter::StartInsertFailed);
+        }
+    }) else {
+        return;
+    };
+    let Some(ledger) = ledger() else { return };
+    let nr = context.nr();
+    let abi = abi_of(nr);
+    let entered = pairing::enter(slot, ledger, abi, nr, wants(abi, nr));
+    if entered == Entered::Unwanted {
+        return;
+    }
+    if config!(args) != 0 {
+        slot.record.args = context.args(abi);
+    }
+    // Last, so that our own work is not in the latency.
+    slot.record.enter_ns = now_ns();
+    if entered == Entered::NeverReturns {
+        emit(ledger, &slot.record);
+    }
+}
+
+/// A task leaves a syscall.
+#[inline(always)]
+pub fn exit(context: &impl ExitContext) {
+    let Some(slot) = traced_slot(|ledger| {
+        let nr = context.nr();
+        if wants(abi_of(nr), nr) {
+            ledger.count(Counter::ExitSeen);
+            ledger.count(Counter::UntrackedExit);
+        }
+    }) else {
+        return;
+    };
+    // As early as possible, for the same reason; not before a process that is no target has left.
+    let now_ns = now_ns();
+    let Some(ledger) = ledger() else { return };
+    match pairing::exit(slot, ledger, context.nr_at_hand(), context.ret(), now_ns) {
+        Exited::Paired => emit(ledger, &slot.record),
+        Exited::Alone => exit_alone(ledger, slot, context.nr(), context.ret()),
+        Exited::Nothing => {}
+    }
+    if slot.verdict == verdict::LEAVING {
+        slot.verdict = verdict::IGNORE;
+    }
+}
+
+/// The current thread's slot when it is traced. `untracked` runs when it is and no slot could be had.
+#[inline(always)]
+fn traced_slot(untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot> {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let slot = match find(pid_tgid as u32) {
+        Found::Traced(slot) => slot,
+        Found::Ignored => return None,
+        Found::Unknown => match admit(pid_tgid) {
+            Ok(slot) => slot,
+            Err(_) => {
+                untracked(ledger()?);
+                return None;
+            }
+        },
+    };
+    // SAFETY: null, or a slot that belongs to the current thread, which runs nothing else meanwhile.
+    unsafe { slot.as_mut() }
+}
+
+#[inline(never)]
+fn exit_alone(ledger: &mut Ledger, slot: &mut Slot, nr: i32, ret: i64) {
+    let abi = abi_of(nr);
+    if pairing::exit_alone(slot, ledger, abi, nr, ret, wants(abi, nr)) {
+        emit(ledger, &slot.record);
+    }
+}
+
+#[inline(always)]
+fn now_ns() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_ns() }
+}

@@ -1,0 +1,182 @@
+//! Threads: finding a thread's slot, giving it one, judging whether it is traced, and taking the slot back.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use tracer_common::record::kind;
+use tracer_common::slot::{Slot, open, verdict};
+
+use crate::config::config;
+use crate::emit::announce;
+use crate::kernel;
+use crate::maps::{EPOCH, OVERFLOW, OWNERS, SLOTS, TARGETS};
+
+/// What the fast path found.
+pub enum Found {
+    /// A traced thread.
+    Traced(*mut Slot),
+    /// A thread that is known to be none of ours.
+    Ignored,
+    /// Ask [`admit`].
+    Unknown,
+}
+
+/// The thread's slot if it is in its direct place: an array lookup and two compares, which is all that a
+/// process that is no target ever pays.
+#[inline(always)]
+pub fn find(tid: u32) -> Found {
+    let Some(slot) = SLOTS.get_ptr_mut(tid & config!(slot_mask)) else { return Found::Unknown };
+    // SAFETY: a map value; fields of a slot are written by its owner's CPU only.
+    let (owner, judged, epoch) = unsafe { ((*slot).owner, (*slot).verdict, (*slot).epoch) };
+    if owner != tid {
+        return Found::Unknown;
+    }
+    match judged {
+        verdict::TRACE => Found::Traced(slot),
+        verdict::IGNORE if epoch == current_epoch() => Found::Ignored,
+        _ => Found::Unknown,
+    }
+}
+
+/// The slot of the current thread if it is traced, after doing whatever the fast path left open: the
+/// overflow map, a first sight, a verdict that has to be given again. Null when it is not traced.
+/// `Err` when it is traced and no slot could be had.
+#[inline(always)]
+pub fn admit(pid_tgid: u64) -> Result<*mut Slot, Untracked> {
+    let slot = admit_slowly(pid_tgid);
+    if !slot.is_null() {
+        // SAFETY: a map value.
+        return match unsafe { (*slot).verdict } {
+            verdict::TRACE | verdict::LEAVING => Ok(slot),
+            _ => Ok(core::ptr::null_mut()),
+        };
+    }
+    if judge((pid_tgid >> 32) as u32) == verdict::TRACE { Err(Untracked) } else { Ok(core::ptr::null_mut()) }
+}
+
+/// A traced thread without a slot.
+pub struct Untracked;
+
+#[inline(never)]
+fn admit_slowly(pid_tgid: u64) -> *mut Slot {
+    let slot = match lookup(pid_tgid as u32) {
+        Some(slot) => slot,
+        None => {
+            let slot = claim(pid_tgid as u32);
+            if slot.is_null() {
+                return slot;
+            }
+            // SAFETY: a map value that now is this thread's.
+            unsafe { (*slot).verdict = verdict::IGNORE };
+            slot
+        }
+    };
+    // SAFETY: a map value that is this thread's.
+    let slot_mut = unsafe { &mut *slot };
+    let now_traced = match slot_mut.verdict {
+        verdict::NEWBORN => true,
+        verdict::IGNORE if slot_mut.epoch != current_epoch() => {
+            slot_mut.epoch = current_epoch();
+            judge((pid_tgid >> 32) as u32) == verdict::TRACE
+        }
+        _ => false,
+    };
+    if now_traced {
+        slot_mut.record.tgid = (pid_tgid >> 32) as u32;
+        slot_mut.record.tid = pid_tgid as u32;
+        slot_mut.open = open::FRESH;
+        slot_mut.verdict = verdict::TRACE;
+        announce(kind::SEEN, pid_tgid);
+    }
+    slot
+}
+
+/// The slot of any thread, in whichever map.
+#[inline(always)]
+pub fn lookup(tid: u32) -> Option<*mut Slot> {
+    if let Some(slot) = SLOTS.get_ptr_mut(tid & config!(slot_mask)) {
+        // SAFETY: a map value.
+        if unsafe { (*slot).owner } == tid {
+            return Some(slot);
+        }
+    }
+    OVERFLOW.get_ptr_mut(&tid)
+}
+
+/// Gives thread `tid`, which has none, a slot; null when there is no room. Its epoch is one that never
+/// comes, so that its verdict is asked for.
+#[inline(never)]
+pub fn claim(tid: u32) -> *mut Slot {
+    let index = tid & config!(slot_mask);
+    let epoch = u32::MAX;
+    if let Some(slot) = SLOTS.get_ptr_mut(index)
+        && OWNERS.insert(&index, &tid, u64::from(BPF_NOEXIST)).is_ok()
+    {
+        // SAFETY: a map value; the insert made it this thread's.
+        let slot_mut = unsafe { &mut *slot };
+        slot_mut.open = open::CLOSED;
+        slot_mut.epoch = epoch;
+        slot_mut.owner = tid;
+        return slot;
+    }
+    let fresh = Slot { owner: tid, epoch, ..EMPTY };
+    if OVERFLOW.insert(&tid, &fresh, u64::from(BPF_NOEXIST)).is_err() {
+        return core::ptr::null_mut();
+    }
+    OVERFLOW.get_ptr_mut(&tid).unwrap_or(core::ptr::null_mut())
+}
+
+/// Takes the slot of `tid` back.
+#[inline(always)]
+pub fn release(tid: u32) {
+    let index = tid & config!(slot_mask);
+    if let Some(slot) = SLOTS.get_ptr_mut(index) {
+        // SAFETY: a map value.
+        let slot = unsafe { &mut *slot };
+        if slot.owner == tid {
+            slot.owner = 0;
+            slot.open = open::CLOSED;
+            let _ = OWNERS.remove(&index);
+            return;
+        }
+    }
+    let _ = OVERFLOW.remove(&tid);
+}
+
+/// Whether the current process is a target.
+#[inline(always)]
+pub fn judge(tgid: u32) -> u8 {
+    let visible = kernel::visible_tgid(tgid);
+    if visible == config!(self_tgid) {
+        return verdict::IGNORE;
+    }
+    if config!(whole_host) != 0 {
+        return verdict::TRACE;
+    }
+    // SAFETY: only whether there is an entry is looked at.
+    if visible != 0 && unsafe { TARGETS.get(&visible) }.is_some() { verdict::TRACE } else { verdict::IGNORE }
+}
+
+#[inline(always)]
+pub fn current_epoch() -> u32 {
+    EPOCH.get(0).copied().unwrap_or(0)
+}
+
+const EMPTY: Slot = Slot {
+    owner: 0,
+    verdict: verdict::IGNORE,
+    open: open::CLOSED,
+    reserved: 0,
+    epoch: 0,
+    reserved2: 0,
+    record: tracer_common::record::CallRecord {
+        kind: 0,
+        abi: 0,
+        reserved: 0,
+        nr: 0,
+        tgid: 0,
+        tid: 0,
+        enter_ns: 0,
+        latency_ns: 0,
+        ret: 0,
+        args: [0; 6],
+    },
+};

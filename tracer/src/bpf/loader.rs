@@ -1,0 +1,454 @@
+//! Loads the programs with their settings, attaches them in the order that makes no false pairs, and
+//! detaches them in the order that loses no tail.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+
+use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::programs::raw_trace_point::RawTracePointLinkId;
+use aya::programs::trace_point::TracePointLinkId;
+use aya::programs::{Program, ProgramError, RawTracePoint, TracePoint};
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use thiserror::Error;
+use tracer_common::config::{BITMAP_WORDS, Config, Offsets, arch};
+use tracer_common::ledger::{COUNTERS, Ledger};
+use tracer_common::slot::{SLOTS, Slot};
+use tracer_common::spill::{SpillCell, SpillKey};
+
+use super::btf::Btf;
+use super::counters::{Spill, read_ledger, recursion_misses};
+use super::log::ProgramLog;
+use super::rings::{self, Rings};
+use super::sys::SlotMapping;
+use super::tracefs;
+use crate::process::Comm;
+
+/// The compiled programs, built from `tracer-ebpf` by `cargo xtask build-ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tracer.bpf.o");
+
+/// Inode of the initial PID namespace.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>
+const INITIAL_PIDNS: u64 = 0xEFFF_FFFC;
+
+/// First kernel whose raw tracepoint programs may be preempted, which makes it skip the calls of every
+/// other thread on that CPU (measured on 7.2; 6.19 is not affected, 7.0 and 7.1 were not to be had).
+const FIRST_PREEMPTIBLE_MAJOR: u32 = 7;
+
+/// Which programs are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Raw tracepoints: about 125 ns a call cheaper.
+    Raw,
+    /// Classic tracepoints: run with preemption off on every kernel.
+    Classic,
+}
+
+impl Family {
+    /// The name in headers and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Classic => "classic",
+        }
+    }
+
+    /// The family that loses nothing on a kernel of this release (`6.1.0-42-amd64`), the cheaper first.
+    pub fn for_release(release: &str) -> Self {
+        let major = release.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+        if major >= FIRST_PREEMPTIBLE_MAJOR { Self::Classic } else { Self::Raw }
+    }
+}
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Program family.
+    pub family: Family,
+    /// Every process but ourselves.
+    pub whole_host: bool,
+    /// Children of targets are targets.
+    pub follow: bool,
+    /// Names that make a process a target at exec.
+    pub comms: Vec<Comm>,
+    /// Send arguments.
+    pub args: bool,
+    /// Wanted syscalls, and whether numbers that no filter can name are wanted; `None` for all.
+    pub syscalls: Option<([u64; BITMAP_WORDS], bool)>,
+    /// Only failed calls.
+    pub failed_only: bool,
+    /// Only calls this slow; 0 for all.
+    pub slower_ns: u64,
+    /// Bytes of each ring; `None` for the default.
+    pub ring_bytes: Option<u32>,
+}
+
+/// A step that failed.
+#[derive(Debug, Error)]
+#[error("{step}: {message}")]
+pub struct LoadError {
+    /// What was being done.
+    pub step: &'static str,
+    /// What the kernel or the loader said.
+    pub message: String,
+    /// The errno behind it, when there is one.
+    pub errno: Option<i32>,
+}
+
+impl LoadError {
+    fn new(step: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut errno = None;
+        let mut message = error.to_string();
+        let mut source = Some(error);
+        while let Some(cause) = source {
+            if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+                errno = errno.or(io.raw_os_error());
+            }
+            source = cause.source();
+            if let Some(next) = source
+                && !message.contains(&next.to_string())
+            {
+                message = format!("{message}: {next}");
+            }
+        }
+        Self { step, message, errno }
+    }
+}
+
+/// The loaded and attached programs and everything read from them.
+pub struct Kernel {
+    ebpf: Ebpf,
+    family: Family,
+    links: Vec<Link>,
+    ledger: PerCpuArray<MapData, Ledger>,
+    targets: HashMap<MapData, u32, u8>,
+    overflow: HashMap<MapData, u32, Slot>,
+    slots: SlotMapping,
+    /// The rings.
+    pub rings: Rings,
+    /// The spill cells.
+    pub spill: Spill,
+    offsets: Offsets,
+}
+
+/// Kernel counters and skips since load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The programs' own counters.
+    pub kernel: [u64; COUNTERS],
+    /// Runs of the enter program that the kernel skipped.
+    pub missed_enter: u64,
+    /// Runs of the exit program that the kernel skipped.
+    pub missed_exit: u64,
+}
+
+enum Link {
+    Raw(&'static str, RawTracePointLinkId),
+    Classic(&'static str, TracePointLinkId),
+}
+
+/// One tracepoint and its program in each family.
+struct Hook {
+    raw: &'static str,
+    classic: &'static str,
+    category: &'static str,
+    name: &'static str,
+}
+
+const TASK_EXIT: Hook =
+    Hook { raw: "raw_task_exit", classic: "classic_task_exit", category: "sched", name: "sched_process_exit" };
+const EXEC: Hook =
+    Hook { raw: "raw_exec", classic: "classic_exec", category: "sched", name: "sched_process_exec" };
+const FORK: Hook =
+    Hook { raw: "raw_fork", classic: "classic_fork", category: "sched", name: "sched_process_fork" };
+const SYS_EXIT: Hook = Hook { raw: "raw_exit", classic: "classic_exit", category: "raw_syscalls", name: "sys_exit" };
+const SYS_ENTER: Hook =
+    Hook { raw: "raw_enter", classic: "classic_enter", category: "raw_syscalls", name: "sys_enter" };
+
+impl Kernel {
+    /// Loads the programs and makes the maps; nothing is attached yet.
+    pub fn load(plan: &Plan) -> Result<Self, LoadError> {
+        let offsets = find_offsets();
+        let online = aya::util::online_cpus()
+            .map_err(|(path, error)| LoadError { step: "count CPUs", message: format!("{path}: {error}"), errno: None })?;
+        let possible = aya::util::nr_cpus()
+            .map_err(|(path, error)| LoadError { step: "count CPUs", message: format!("{path}: {error}"), errno: None })?;
+        let ring_bytes = plan.ring_bytes.unwrap_or_else(|| rings::default_bytes(online.len()));
+        let config = config_of(plan, offsets, ring_bytes);
+        let mut loader = EbpfLoader::new();
+        loader
+            // Nothing in the object is relocated against the kernel's types.
+            .btf(None)
+            .override_global("CONFIG", std::slice::from_ref(&config), true)
+            .map_max_entries("RINGS", possible as u32);
+        let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?;
+
+        let step = "create the rings";
+        let outer = ebpf.map_mut("RINGS").ok_or_else(|| missing("RINGS"))?;
+        let mut outer: ArrayOfMaps<&mut MapData, RingBuf<MapData>> =
+            outer.try_into().map_err(|error| LoadError::new(step, &error))?;
+        let rings = Rings::create(&mut outer, &online, ring_bytes).map_err(|error| LoadError::new(step, &error))?;
+
+        let step = "open the maps";
+        let slots = match ebpf.map("SLOTS") {
+            Some(Map::Array(data)) => SlotMapping::new(data.fd().as_fd(), SLOTS as usize)
+                .map_err(|error| LoadError::new("map the slots", &error))?,
+            _ => return Err(missing("SLOTS")),
+        };
+        let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
+        let ledger = PerCpuArray::try_from(take("LEDGER")?).map_err(|error| LoadError::new(step, &error))?;
+        let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
+        let overflow = HashMap::try_from(take("OVERFLOW")?).map_err(|error| LoadError::new(step, &error))?;
+        let spill: HashMap<_, SpillKey, SpillCell> =
+            HashMap::try_from(take("SPILL")?).map_err(|error| LoadError::new(step, &error))?;
+        let mut comms: HashMap<_, [u8; 16], u8> =
+            HashMap::try_from(take("COMMS")?).map_err(|error| LoadError::new(step, &error))?;
+        for comm in &plan.comms {
+            comms.insert(comm.to_kernel(), 1, 0).map_err(|error| LoadError::new("set the names", &error))?;
+        }
+
+        let mut kernel = Self {
+            ebpf,
+            family: plan.family,
+            links: Vec::new(),
+            ledger,
+            targets,
+            overflow,
+            slots,
+            rings,
+            spill: Spill::new(spill),
+            offsets,
+        };
+        let mut hooks = vec![TASK_EXIT, EXEC, SYS_EXIT, SYS_ENTER];
+        if plan.follow || !plan.comms.is_empty() {
+            hooks.push(FORK);
+        }
+        for hook in hooks {
+            kernel.load_program(&hook)?;
+        }
+        Ok(kernel)
+    }
+
+    /// Attaches what tells of tasks. From here on children of targets are targets.
+    pub fn attach_lifecycle(&mut self, follow: bool) -> Result<(), LoadError> {
+        self.attach(&TASK_EXIT)?;
+        self.attach(&EXEC)?;
+        if follow {
+            self.attach(&FORK)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches exit, then enter: the other way round, a call could enter and never be seen to leave.
+    pub fn attach_syscalls(&mut self) -> Result<(), LoadError> {
+        self.attach(&SYS_EXIT)?;
+        self.attach(&SYS_ENTER)
+    }
+
+    /// Makes a process a target, by its PID in our own namespace.
+    pub fn add_target(&mut self, pid: u32) -> Result<(), LoadError> {
+        self.targets.insert(pid, 1, 0).map_err(|error| LoadError::new("add a target", &error))
+    }
+
+    /// Lets earlier verdicts "no target" be given again, after targets were added.
+    pub fn bump_epoch(&mut self, epoch: u32) -> Result<(), LoadError> {
+        let map = self.ebpf.map_mut("EPOCH").ok_or_else(|| missing("EPOCH"))?;
+        let mut map: aya::maps::Array<&mut MapData, u32> =
+            map.try_into().map_err(|error| LoadError::new("set the epoch", &error))?;
+        map.set(0, epoch, 0).map_err(|error| LoadError::new("set the epoch", &error))
+    }
+
+    /// Detaches enter, then exit, then the rest. What is in the rings and counters stays readable.
+    pub fn detach(&mut self) {
+        // Attached last is enter.
+        while let Some(link) = self.links.pop() {
+            // A link that cannot be detached goes with its file descriptor when we end.
+            match link {
+                Link::Raw(name, id) => {
+                    if let Some(program) = self.ebpf.program_mut(name)
+                        && let Ok(program) = <&mut RawTracePoint>::try_from(program)
+                    {
+                        let _ = program.detach(id);
+                    }
+                }
+                Link::Classic(name, id) => {
+                    if let Some(program) = self.ebpf.program_mut(name)
+                        && let Ok(program) = <&mut TracePoint>::try_from(program)
+                    {
+                        let _ = program.detach(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The counters now.
+    pub fn counts(&self) -> Result<Counts, aya::maps::MapError> {
+        let misses = |hook: &Hook| self.program_fd(hook).and_then(recursion_misses).unwrap_or(0);
+        Ok(Counts {
+            kernel: read_ledger(&self.ledger)?,
+            missed_enter: misses(&SYS_ENTER),
+            missed_exit: misses(&SYS_EXIT),
+        })
+    }
+
+    /// Whether this kernel says how often it skipped a program.
+    pub fn reports_misses(&self) -> bool {
+        self.program_fd(&SYS_ENTER).and_then(recursion_misses).is_some()
+    }
+
+    /// Every open call.
+    pub fn open_calls(&self, mut take: impl FnMut(&Slot)) {
+        self.slots.open_calls(&mut take);
+        for (_, slot) in self.overflow.iter().filter_map(Result::ok) {
+            if slot.open == tracer_common::slot::open::OPEN {
+                take(&slot);
+            }
+        }
+    }
+
+    /// The log of the programs themselves; once.
+    pub fn take_log(&mut self) -> Option<ProgramLog> {
+        ProgramLog::new(&mut self.ebpf)
+    }
+
+    /// Which family is loaded.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Whether 32-bit calls can be told apart.
+    pub fn knows_compat(&self) -> bool {
+        self.offsets.task_status != Offsets::UNKNOWN
+    }
+
+    fn program_name(&self, hook: &Hook) -> &'static str {
+        match self.family {
+            Family::Raw => hook.raw,
+            Family::Classic => hook.classic,
+        }
+    }
+
+    fn program_fd(&self, hook: &Hook) -> Option<BorrowedFd<'_>> {
+        Some(self.ebpf.program(self.program_name(hook))?.fd().ok()?.as_fd())
+    }
+
+    fn load_program(&mut self, hook: &Hook) -> Result<(), LoadError> {
+        let name = self.program_name(hook);
+        let program = self.ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+        let result = match program {
+            Program::RawTracePoint(program) => program.load(),
+            Program::TracePoint(program) => program.load(),
+            _ => return Err(missing(name)),
+        };
+        result.map_err(|error| LoadError::new("load the programs", &error))
+    }
+
+    fn attach(&mut self, hook: &Hook) -> Result<(), LoadError> {
+        let name = self.program_name(hook);
+        let step = "attach to the tracepoints";
+        let program = self.ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+        let link = match program {
+            Program::RawTracePoint(program) => program.attach(hook.name).map(|id| Link::Raw(name, id)),
+            Program::TracePoint(program) => {
+                program.attach(hook.category, hook.name).map(|id| Link::Classic(name, id))
+            }
+            _ => return Err(missing(name)),
+        };
+        self.links.push(link.map_err(|error: ProgramError| LoadError::new(step, &error))?);
+        Ok(())
+    }
+}
+
+/// The cheapest possible pair of programs at enter and exit, which does nothing: the floor that
+/// `cargo xtask bench overhead` measures against. They are detached when this is dropped.
+pub fn attach_floor(family: Family) -> Result<Ebpf, LoadError> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None);
+    let mut ebpf = loader.load(OBJECT).map_err(|error: EbpfError| LoadError::new("create maps", &error))?;
+    for (raw, classic, name) in [
+        ("floor_raw_exit", "floor_classic_exit", "sys_exit"),
+        ("floor_raw_enter", "floor_classic_enter", "sys_enter"),
+    ] {
+        let step = "attach the floor";
+        let program = if family == Family::Raw { raw } else { classic };
+        match ebpf.program_mut(program).ok_or_else(|| missing(program))? {
+            Program::RawTracePoint(program) => {
+                program.load().and_then(|()| program.attach(name).map(drop)).map_err(|e| LoadError::new(step, &e))?;
+            }
+            Program::TracePoint(program) => {
+                program
+                    .load()
+                    .and_then(|()| program.attach("raw_syscalls", name).map(drop))
+                    .map_err(|e| LoadError::new(step, &e))?;
+            }
+            _ => return Err(missing(program)),
+        }
+    }
+    Ok(ebpf)
+}
+
+fn missing(name: &'static str) -> LoadError {
+    LoadError { step: "read the BPF object", message: format!("it holds no {name}"), errno: None }
+}
+
+fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
+    let pidns = std::fs::metadata("/proc/self/ns/pid").ok().filter(|ns| ns.ino() != INITIAL_PIDNS);
+    let (wanted, unknown_wanted) = plan.syscalls.unwrap_or(([0; BITMAP_WORDS], false));
+    Config {
+        self_tgid: std::process::id(),
+        whole_host: u32::from(plan.whole_host),
+        follow: u32::from(plan.follow),
+        match_comm: u32::from(!plan.comms.is_empty()),
+        args: u32::from(plan.args),
+        filter_syscalls: u32::from(plan.syscalls.is_some()),
+        unknown_wanted: u32::from(unknown_wanted),
+        failed_only: u32::from(plan.failed_only),
+        slower_ns: plan.slower_ns,
+        // Early enough that the reader is there before the ring is full at full speed.
+        high_water_bytes: ring_bytes / 2,
+        pidns_dev: pidns.as_ref().map_or(0, MetadataExt::dev),
+        pidns_ino: pidns.as_ref().map_or(0, MetadataExt::ino),
+        offsets,
+        wanted,
+        ..Config::DEFAULT
+    }
+}
+
+fn find_offsets() -> Offsets {
+    let mut offsets = Offsets {
+        arch: if cfg!(target_arch = "aarch64") { arch::AARCH64 } else { arch::X86_64 },
+        fork_child_pid: tracefs::field_offset("sched/sched_process_fork", "child_pid").unwrap_or(Offsets::UNKNOWN),
+        exec_old_pid: tracefs::field_offset("sched/sched_process_exec", "old_pid").unwrap_or(Offsets::UNKNOWN),
+        ..Offsets::NONE
+    };
+    if let Some(btf) = Btf::of_running_kernel() {
+        let find = |path| btf.offset(path).unwrap_or(Offsets::UNKNOWN);
+        offsets.task_status = find("task_struct.thread_info.status");
+        offsets.task_group_leader = find("task_struct.group_leader");
+        offsets.task_comm = find("task_struct.comm");
+        offsets.task_start = btf
+            .offset("task_struct.start_boottime")
+            .or_else(|| btf.offset("task_struct.real_start_time"))
+            .unwrap_or(Offsets::UNKNOWN);
+        offsets.task_pid = find("task_struct.pid");
+    }
+    offsets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_family_follows_the_kernel() {
+        for (release, family) in [
+            ("5.10.0-35-cloud-amd64", Family::Raw),
+            ("6.19.11+deb14-cloud-amd64", Family::Raw),
+            ("7.0.0", Family::Classic),
+            ("7.2.13+deb14-amd64", Family::Classic),
+            ("unreadable", Family::Raw),
+        ] {
+            assert_eq!(Family::for_release(release), family, "{release}");
+        }
+    }
+}

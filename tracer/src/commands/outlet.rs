@@ -1,0 +1,68 @@
+//! Where results go when no screen shows them: tables or JSON Lines, to standard output, standard error or
+//! a file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Context as _, Result};
+
+use crate::config::{Destination, Settings};
+use crate::interval::Interval;
+use crate::report::json::{JsonLines, Meta};
+use crate::report::{Scope, write_tables};
+use crate::run::RunInfo;
+use crate::snapshot::Snapshot;
+
+/// Tables or JSON on their way out.
+pub(super) enum Outlet {
+    /// Tables.
+    Text(BufWriter<Box<dyn Write>>),
+    /// JSON Lines.
+    Json(Box<JsonLines<BufWriter<Box<dyn Write>>>>),
+}
+
+impl Outlet {
+    /// Opens what the settings name.
+    pub(super) fn open(settings: &Settings) -> Result<Self> {
+        let out: Box<dyn Write> = match settings.destination() {
+            Destination::Stdout => Box::new(io::stdout()),
+            Destination::Stderr => Box::new(io::stderr()),
+            Destination::File(path) => {
+                let file = File::create(&path).with_context(|| format!("cannot write '{}'", path.display()))?;
+                Box::new(file)
+            }
+        };
+        let out = BufWriter::new(out);
+        Ok(if settings.output.json { Self::Json(Box::new(JsonLines::new(out))) } else { Self::Text(out) })
+    }
+
+    /// What the run is.
+    pub(super) fn begin(&mut self, meta: &Meta) -> io::Result<()> {
+        match self {
+            Self::Text(_) => Ok(()),
+            Self::Json(lines) => lines.meta(meta),
+        }
+    }
+
+    /// One interval.
+    pub(super) fn interval(&mut self, interval: &Interval, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
+        match self {
+            Self::Text(out) => {
+                write_tables(out, snapshot, run, Scope::Interval)?;
+                out.flush()
+            }
+            Self::Json(lines) => lines.interval(interval),
+        }
+    }
+
+    /// Everything since the start.
+    pub(super) fn totals(&mut self, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
+        match self {
+            Self::Text(out) => {
+                write_tables(out, snapshot, run, Scope::Total)?;
+                out.flush()
+            }
+            Self::Json(lines) => lines.totals(snapshot),
+        }
+    }
+}

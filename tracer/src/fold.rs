@@ -1,0 +1,348 @@
+//! Records and spill cells into intervals. Owned by the drain thread: one hash lookup an event, no
+//! allocation for a call whose cell is there already, no I/O, no clock.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tracer_common::abi::Abi;
+use tracer_common::outcome::Outcome;
+use tracer_common::record::kind;
+use tracer_common::spill::{SpillCell, SpillKey};
+
+use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
+use crate::ledger::LedgerCounts;
+use crate::process::{Comm, ProcessId, ProcessInfo};
+
+/// Ended processes that are still known by number, for records that come late from another CPU's ring.
+const ENDED_KEPT: usize = 4096;
+
+/// The interval that is being filled, and what is known of the processes in it.
+#[derive(Debug, Default)]
+pub struct Fold {
+    start_ns: u64,
+    processes: Vec<Process>,
+    /// tgid to its present process in `processes`.
+    present: FxHashMap<u32, usize>,
+    ended: std::collections::VecDeque<u32>,
+    cells: Vec<(usize, CallKey, Cell)>,
+    cell_of: FxHashMap<(u32, CallKey), usize>,
+    aggregated: u64,
+    decode_failed: u64,
+    last_error: Option<DecodeError>,
+}
+
+#[derive(Debug)]
+struct Process {
+    tgid: u32,
+    id: ProcessId,
+    info: ProcessInfo,
+    /// Whether there is something to tell since the last interval.
+    news: bool,
+}
+
+impl Fold {
+    /// Nothing yet; the first interval begins at `start_ns`.
+    pub fn new(start_ns: u64) -> Self {
+        Self { start_ns, ..Self::default() }
+    }
+
+    /// Takes one record from a ring.
+    pub fn take(&mut self, bytes: &[u8]) {
+        match decode(bytes) {
+            Ok(Record::Call(event)) => {
+                self.take_call(&event);
+                self.aggregated += 1;
+            }
+            Ok(Record::Process(event)) => self.take_process(&event),
+            Err(error) => {
+                self.decode_failed += 1;
+                self.last_error = Some(error);
+            }
+        }
+    }
+
+    /// Takes what a spill cell gained.
+    pub fn take_spilled(&mut self, key: &SpillKey, spilled: &SpillCell) {
+        let Some(abi) = Abi::from_u8(key.abi) else { return };
+        let cell = self.cell(key.tgid, CallKey { abi, nr: key.nr });
+        match key.kind {
+            kind::DENIED => return cell.record_denied(key.code, spilled.calls),
+            kind::NO_RETURN => cell.no_return += spilled.calls,
+            kind::DIED => cell.died += spilled.calls,
+            _ => {
+                cell.total_ns += spilled.total_ns;
+                match key.code {
+                    512 | 513 | 514 | 516 => cell.interrupted += spilled.calls,
+                    code => {
+                        if code != 0 {
+                            *cell.errors.entry(code).or_default() += spilled.calls;
+                        }
+                        cell.note_extremes(spilled.min_ns_plus_one.saturating_sub(1), spilled.max_ns);
+                        Arc::make_mut(&mut cell.latencies).add_spilled(&spilled.histogram);
+                    }
+                }
+            }
+        }
+        cell.calls += spilled.calls;
+    }
+
+    /// The process that has this tgid now.
+    pub fn process_id(&mut self, tgid: u32) -> ProcessId {
+        let index = self.process(tgid);
+        self.processes[index].id
+    }
+
+    /// Processes whose name never arrived (its record found the ring full), to be looked up by the caller.
+    pub fn unnamed(&self) -> Vec<u32> {
+        self.processes.iter().filter(|p| p.info.comm.is_empty() && p.news).map(|p| p.tgid).collect()
+    }
+
+    /// Names a process of [`Fold::unnamed`].
+    pub fn name(&mut self, tgid: u32, comm: Comm) {
+        let index = self.process(tgid);
+        if self.processes[index].info.comm.is_empty() {
+            self.processes[index].info.comm = comm;
+        }
+    }
+
+    /// The last thing that was no record, for the log.
+    pub fn take_last_error(&mut self) -> Option<DecodeError> {
+        self.last_error.take()
+    }
+
+    /// Ends the interval at `end_ns` and begins the next. `ledger` is what the kernel counted in it.
+    pub fn close(&mut self, end_ns: u64, in_flight: Vec<InFlight>, mut ledger: LedgerCounts) -> Interval {
+        ledger.aggregated = std::mem::take(&mut self.aggregated);
+        ledger.decode_failed = std::mem::take(&mut self.decode_failed);
+        let mut interval =
+            Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
+        for (process, call, cell) in self.cells.drain(..) {
+            let key = CellKey { process: self.processes[process].id, call };
+            interval.cells.entry(key).or_default().merge(&cell);
+        }
+        self.cell_of.clear();
+        for process in &mut self.processes {
+            if std::mem::take(&mut process.news) {
+                process.info.as_of_ns = end_ns;
+                interval.processes.insert(process.id, process.info);
+            }
+        }
+        self.forget_ended();
+        self.start_ns = end_ns;
+        interval
+    }
+
+    /// Drops all but the latest ended processes, and what is no longer anybody's present process.
+    fn forget_ended(&mut self) {
+        while self.ended.len() > ENDED_KEPT {
+            if let Some(tgid) = self.ended.pop_front()
+                && self.present.get(&tgid).is_some_and(|&index| self.processes[index].info.exited)
+            {
+                self.present.remove(&tgid);
+            }
+        }
+        if self.processes.len() > 2 * self.present.len() + 64 {
+            let mut kept = Vec::with_capacity(self.present.len());
+            for (index, process) in std::mem::take(&mut self.processes).into_iter().enumerate() {
+                if self.present.get(&process.tgid) == Some(&index) {
+                    self.present.insert(process.tgid, kept.len());
+                    kept.push(process);
+                }
+            }
+            self.processes = kept;
+        }
+    }
+
+    fn take_call(&mut self, event: &CallEvent) {
+        let cell = self.cell(event.tgid, event.call);
+        match event.end {
+            End::Returned { outcome, latency_ns, .. } => cell.record(outcome, latency_ns),
+            End::NeverReturns => {
+                cell.calls += 1;
+                cell.no_return += 1;
+            }
+            End::Denied { errno } => cell.record_denied(errno, 1),
+            End::Died => {
+                cell.calls += 1;
+                cell.died += 1;
+            }
+        }
+        debug_assert!(!matches!(event.end, End::Returned { outcome: Outcome::Error(0), .. }));
+    }
+
+    fn take_process(&mut self, event: &ProcessEvent) {
+        let mut index = self.process(event.tgid);
+        let known = &self.processes[index];
+        if known.id.start_ns != 0 && event.start_ns != 0 && known.id.start_ns != event.start_ns {
+            // The number was given to another process.
+            self.present.remove(&event.tgid);
+            self.cell_of.retain(|(tgid, _), _| *tgid != event.tgid);
+            index = self.process(event.tgid);
+        }
+        let process = &mut self.processes[index];
+        process.news = true;
+        if process.id.start_ns == 0 {
+            process.id.start_ns = event.start_ns;
+        }
+        if event.ns_tgid != 0 {
+            process.id.pid = event.ns_tgid;
+        }
+        if !event.comm.is_empty() {
+            process.info.comm = event.comm;
+        }
+        let exited = event.what == ProcessChange::Exit;
+        if exited && !process.info.exited {
+            self.ended.push_back(event.tgid);
+        }
+        process.info.exited = exited;
+    }
+
+    fn cell(&mut self, tgid: u32, call: CallKey) -> &mut Cell {
+        if let Some(&index) = self.cell_of.get(&(tgid, call)) {
+            return &mut self.cells[index].2;
+        }
+        let process = self.process(tgid);
+        let index = self.cells.len();
+        self.cells.push((process, call, Cell::default()));
+        self.cell_of.insert((tgid, call), index);
+        &mut self.cells[index].2
+    }
+
+    fn process(&mut self, tgid: u32) -> usize {
+        *self.present.entry(tgid).or_insert_with(|| {
+            self.processes.push(Process {
+                tgid,
+                id: ProcessId { pid: tgid, start_ns: 0 },
+                info: ProcessInfo::default(),
+                news: true,
+            });
+            self.processes.len() - 1
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::tests::{call_bytes, process_bytes};
+    use proptest::prelude::*;
+    use tracer_common::record::{CallRecord, ProcessRecord};
+
+    fn call(tgid: u32, nr: i32, latency_ns: u64, ret: i64) -> Vec<u8> {
+        let record =
+            CallRecord { kind: kind::CALL, nr, tgid, tid: tgid, enter_ns: 1, latency_ns, ret, ..CallRecord::default() };
+        call_bytes(&record, false)
+    }
+
+    fn process(what: u8, tgid: u32, start_ns: u64, comm: &str) -> Vec<u8> {
+        let comm = Comm::new(comm).to_kernel();
+        let record =
+            ProcessRecord { kind: what, tgid, tid: tgid, start_ns, comm, thread_comm: comm, ..ProcessRecord::default() };
+        process_bytes(&record)
+    }
+
+    fn folded(records: &[Vec<u8>]) -> Interval {
+        let mut fold = Fold::new(1);
+        for record in records {
+            fold.take(record);
+        }
+        fold.close(1_000, Vec::new(), LedgerCounts::default())
+    }
+
+    #[test]
+    fn a_reused_number_is_another_process() {
+        let interval = folded(&[
+            process(kind::SEEN, 5, 100, "first"),
+            call(5, 1, 10, 0),
+            process(kind::EXIT, 5, 100, "first"),
+            process(kind::SEEN, 5, 200, "second"),
+            call(5, 1, 10, 0),
+            call(5, 1, 10, 0),
+        ]);
+        let calls = |start_ns| {
+            let key = CellKey {
+                process: ProcessId { pid: 5, start_ns },
+                call: CallKey { abi: Abi::X86_64, nr: 1 },
+            };
+            interval.cells.get(&key).map(|cell| cell.calls)
+        };
+        assert_eq!((calls(100), calls(200)), (Some(1), Some(2)));
+        assert!(interval.processes[&ProcessId { pid: 5, start_ns: 100 }].exited);
+        assert!(!interval.processes[&ProcessId { pid: 5, start_ns: 200 }].exited);
+    }
+
+    #[test]
+    fn calls_that_arrive_before_their_process_is_known_are_its_calls() {
+        let interval = folded(&[call(5, 1, 10, 0), process(kind::SEEN, 5, 100, "late")]);
+        assert_eq!(interval.cells.len(), 1);
+        let key = interval.cells.keys().next().expect("one cell");
+        assert_eq!(key.process, ProcessId { pid: 5, start_ns: 100 });
+        assert_eq!(interval.processes[&key.process].comm, Comm::new("late"));
+    }
+
+    #[test]
+    fn a_spilled_call_counts_as_a_streamed_one() {
+        let mut spilled = SpillCell::EMPTY;
+        spilled.calls = 3;
+        spilled.total_ns = 3_000;
+        spilled.min_ns_plus_one = 901;
+        spilled.max_ns = 1_100;
+        spilled.histogram[tracer_common::bucket::index(1_000, 3)] = 3;
+        let mut fold = Fold::new(1);
+        let key = SpillKey { tgid: 5, nr: 1, kind: kind::CALL, ..SpillKey::default() };
+        fold.take_spilled(&key, &spilled);
+        fold.take_spilled(&SpillKey { code: 2, ..key }, &spilled);
+        fold.take_spilled(&SpillKey { code: 512, ..key }, &spilled);
+        fold.take(&call(5, 1, 2_000, 0));
+        let interval = fold.close(10, Vec::new(), LedgerCounts::default());
+        let cell = interval.cells.values().next().expect("one cell");
+        assert_eq!((cell.calls, cell.error_count(), cell.interrupted), (10, 3, 3));
+        assert_eq!((cell.total_ns, cell.min_ns, cell.max_ns), (11_000, 900, 2_000));
+        assert_eq!(cell.latencies.count(), 7);
+        assert_eq!(interval.ledger.aggregated, 1);
+    }
+
+    #[test]
+    fn garbage_is_counted_and_nothing_else() {
+        let interval = folded(&[vec![], vec![200; 88], call(1, 1, 1, 0)]);
+        assert_eq!((interval.ledger.decode_failed, interval.ledger.aggregated), (2, 1));
+        assert_eq!(interval.cells.len(), 1);
+    }
+
+    #[test]
+    fn a_million_short_processes_leave_no_trace_in_memory() {
+        let mut fold = Fold::new(1);
+        for batch in 0..200u32 {
+            for pid in 0..500 {
+                let tgid = batch * 500 + pid + 1;
+                fold.take(&process(kind::SEEN, tgid, u64::from(tgid), "x"));
+                fold.take(&process(kind::EXIT, tgid, u64::from(tgid), "x"));
+            }
+            fold.close(u64::from(batch) + 2, Vec::new(), LedgerCounts::default());
+        }
+        assert!(fold.processes.len() <= 3 * ENDED_KEPT, "{}", fold.processes.len());
+        assert!(fold.present.len() <= ENDED_KEPT + 500);
+    }
+
+    proptest! {
+        #[test]
+        fn where_intervals_are_cut_changes_no_total(
+            calls in proptest::collection::vec((1u32..4, 0i32..3, 0u64..1 << 42, -20i64..20), 1..100), cut in 0usize..100,
+        ) {
+            let records: Vec<_> = calls.iter().map(|&(tgid, nr, ns, ret)| call(tgid, nr, ns, ret)).collect();
+            let whole = folded(&records);
+            let mut fold = Fold::new(1);
+            for record in &records[..cut.min(records.len())] {
+                fold.take(record);
+            }
+            let mut parts = fold.close(500, Vec::new(), LedgerCounts::default());
+            for record in &records[cut.min(records.len())..] {
+                fold.take(record);
+            }
+            parts.merge(&fold.close(1_000, Vec::new(), LedgerCounts::default()));
+            prop_assert_eq!(&parts.cells, &whole.cells);
+            prop_assert_eq!(parts.ledger, whole.ledger);
+        }
+    }
+}

@@ -1,0 +1,641 @@
+//! JSON Lines: intervals and totals as one object per line, `type` first, times in ns.
+//!
+//! Lines are pure ASCII: whatever a process called itself, no byte of it reaches a terminal unescaped, and
+//! parsing the line gives the name back unchanged. A name that is no UTF-8 has its exact bytes beside it in
+//! `comm_hex`. Figures that do not exist (a percentile without a completed call) are `null`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use serde::ser::{SerializeMap as _, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::ser::Formatter;
+
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
+use crate::ledger::LedgerCounts;
+use crate::process::{Comm, ProcessId};
+use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot};
+use crate::syscalls;
+
+/// What a run is, for whoever reads its lines later. The first line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Version of the tool.
+    pub version: String,
+    /// Host name.
+    pub host: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine architecture.
+    pub arch: String,
+    /// Program family in use.
+    pub family: String,
+    /// What is traced, in words.
+    pub target: String,
+    /// Which calls count, in words; empty for all.
+    pub filter: String,
+    /// Intended length of an interval.
+    pub interval_ns: u64,
+    /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.
+    pub start_ns: u64,
+    /// The same moment in ns since 1970.
+    pub start_unix_ns: u64,
+    /// What the reader must know about these figures.
+    pub notices: Vec<String>,
+}
+
+/// Writes lines to `W`, and flushes after each group of lines, so that a reader at the other end of a pipe
+/// is never an interval behind.
+#[derive(Debug)]
+pub struct JsonLines<W> {
+    out: W,
+}
+
+impl<W: Write> JsonLines<W> {
+    /// Writes to `out`, which should be buffered.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    /// The first line.
+    pub fn meta(&mut self, meta: &Meta) -> io::Result<()> {
+        self.line(&Line::Meta(meta))?;
+        self.out.flush()
+    }
+
+    /// The calls of one interval with percentiles of their own, the calls open at its end, and its ledger.
+    pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
+        let span = Span { scope: Scope::Interval, start_ns: interval.start_ns, end_ns: interval.end_ns };
+        for row in rows_of_interval(interval) {
+            self.row(span, &row)?;
+        }
+        self.line(&Line::Ledger(LedgerLine {
+            span,
+            counts: &interval.ledger,
+            in_flight_now: interval.in_flight.len() as u64,
+            imbalances: None,
+        }))?;
+        self.out.flush()
+    }
+
+    /// Everything since the start.
+    pub fn totals(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        let span = Span { scope: Scope::Total, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns };
+        for row in rows_of_snapshot(snapshot) {
+            self.row(span, &row)?;
+        }
+        let in_flight_now = snapshot.all.in_flight;
+        let imbalances = snapshot.ledger.imbalances(in_flight_now);
+        self.line(&Line::Ledger(LedgerLine {
+            span,
+            counts: &snapshot.ledger,
+            in_flight_now,
+            imbalances: Some(imbalances.iter().map(ToString::to_string).collect()),
+        }))?;
+        self.out.flush()
+    }
+
+    /// The writer, with everything written so far.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    /// One cell, then its errnos, then its open calls.
+    fn row(&mut self, span: Span, row: &Row) -> io::Result<()> {
+        let subject = || Subject::new(span, row);
+        self.line(&Line::Cell(CellLine::new(subject(), row)))?;
+        for &(errno, count) in &row.errnos {
+            self.line(&Line::Errno(ErrnoLine { subject: subject(), errno: errno_name(errno), count }))?;
+        }
+        for open in row.in_flight.iter() {
+            let elapsed_ns = span.end_ns.saturating_sub(open.enter_ns);
+            self.line(&Line::InFlight(InFlightLine { subject: subject(), tid: open.tid, elapsed_ns }))?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut self.out, Ascii);
+        line.serialize(&mut serializer)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+/// One syscall of one process over some span, wherever it came from.
+struct Row<'a> {
+    process: ProcessId,
+    comm: Comm,
+    folded: u64,
+    call: CallKey,
+    name: Cow<'a, str>,
+    stats: Cow<'a, CallStats>,
+    /// (errno, calls), by errno.
+    errnos: Vec<(u16, u64)>,
+    /// Longest first.
+    in_flight: Cow<'a, [InFlight]>,
+}
+
+impl<'a> Row<'a> {
+    fn from_snapshot(process: &ProcessRow, call: &'a CallRow) -> Self {
+        let mut errnos: Vec<(u16, u64)> = call.errnos.iter().map(|row| (row.errno, row.count)).collect();
+        errnos.sort_unstable();
+        Self {
+            process: process.id,
+            comm: process.comm,
+            folded: process.folded,
+            call: call.call,
+            name: Cow::Borrowed(&call.name),
+            stats: Cow::Borrowed(&call.stats),
+            errnos,
+            in_flight: Cow::Borrowed(&call.in_flight),
+        }
+    }
+
+    fn from_interval(interval: &Interval, key: CellKey, cell: &Cell, in_flight: Vec<InFlight>) -> Self {
+        Self {
+            process: key.process,
+            comm: interval.processes.get(&key.process).map(|info| info.comm).unwrap_or_default(),
+            folded: 0,
+            call: key.call,
+            name: Cow::Owned(syscalls::name(key.call)),
+            stats: Cow::Owned(CallStats {
+                calls: cell.calls,
+                errors: cell.error_count(),
+                interrupted: cell.interrupted,
+                denied: cell.denied,
+                no_return: cell.no_return + cell.died,
+                in_flight: in_flight.len() as u64,
+                total_ns: cell.total_ns,
+                min_ns: cell.min_ns,
+                max_ns: cell.max_ns,
+                latencies: cell.latencies.clone(),
+                ..CallStats::default()
+            }),
+            errnos: cell.errors.iter().map(|(&errno, &count)| (errno, count)).collect(),
+            in_flight: Cow::Owned(in_flight),
+        }
+    }
+}
+
+/// Rows by process, then by syscall; a stuck call has a row although nothing ended.
+fn rows_of_interval(interval: &Interval) -> impl Iterator<Item = Row<'_>> {
+    let mut by_key: BTreeMap<CellKey, (Option<&Cell>, Vec<InFlight>)> =
+        interval.cells.iter().map(|(&key, cell)| (key, (Some(cell), Vec::new()))).collect();
+    for open in &interval.in_flight {
+        let key = CellKey { process: open.process, call: open.call };
+        by_key.entry(key).or_default().1.push(*open);
+    }
+    by_key.into_iter().map(move |(key, (cell, mut in_flight))| {
+        in_flight.sort_unstable_by_key(|open| (open.enter_ns, open.tid));
+        match cell {
+            Some(cell) => Row::from_interval(interval, key, cell, in_flight),
+            None => Row::from_interval(interval, key, &Cell::default(), in_flight),
+        }
+    })
+}
+
+/// Rows in the order of [`rows_of_interval`]; folded processes come first, by name.
+fn rows_of_snapshot(snapshot: &Snapshot) -> impl Iterator<Item = Row<'_>> {
+    let mut rows: Vec<Row> = snapshot
+        .processes
+        .iter()
+        .flat_map(|process| process.calls.iter().map(move |call| Row::from_snapshot(process, call)))
+        .collect();
+    rows.sort_by_key(|row| (row.process, row.comm, row.call));
+    rows.into_iter()
+}
+
+/// The name without the table it is from, which `abi` says: one syscall has one name in every table.
+fn plain_name(name: &str, call: CallKey) -> &str {
+    name.strip_prefix(call.abi.name()).and_then(|rest| rest.strip_prefix(':')).unwrap_or(name)
+}
+
+/// `ENOENT` for 2.
+fn errno_name(errno: u16) -> Cow<'static, str> {
+    match ::syscalls::Errno::new(i32::from(errno)).name() {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("errno_{errno}")),
+    }
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Scope {
+    Interval,
+    Total,
+}
+
+#[derive(Clone, Copy)]
+struct Span {
+    scope: Scope,
+    start_ns: u64,
+    end_ns: u64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Meta(&'a Meta),
+    Cell(CellLine<'a>),
+    Errno(ErrnoLine<'a>),
+    InFlight(InFlightLine<'a>),
+    Ledger(LedgerLine<'a>),
+}
+
+/// What cells, errnos and open calls have in common.
+#[derive(Serialize)]
+struct Subject<'a> {
+    scope: Scope,
+    end_ns: u64,
+    pid: u32,
+    /// Tells apart two processes that had the same PID; 0 when not known.
+    process_start_ns: u64,
+    comm: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comm_hex: Option<String>,
+    syscall: &'a str,
+    abi: &'static str,
+    nr: i32,
+}
+
+impl<'a> Subject<'a> {
+    fn new(span: Span, row: &'a Row) -> Self {
+        let bytes = row.comm.as_bytes();
+        Self {
+            scope: span.scope,
+            end_ns: span.end_ns,
+            pid: row.process.pid,
+            process_start_ns: row.process.start_ns,
+            comm: String::from_utf8_lossy(bytes).into_owned(),
+            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
+            syscall: plain_name(&row.name, row.call),
+            abi: row.call.abi.name(),
+            nr: row.call.nr,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[derive(Serialize)]
+struct CellLine<'a> {
+    #[serde(flatten)]
+    subject: Subject<'a>,
+    calls: u64,
+    errors: u64,
+    interrupted: u64,
+    denied: u64,
+    no_return: u64,
+    in_flight: u64,
+    total_ns: u64,
+    min_ns: Option<u64>,
+    max_ns: Option<u64>,
+    p50_ns: Option<u64>,
+    p90_ns: Option<u64>,
+    p99_ns: Option<u64>,
+    p999_ns: Option<u64>,
+    /// How many ended processes of this name the row stands for.
+    #[serde(skip_serializing_if = "is_zero")]
+    folded: u64,
+}
+
+impl<'a> CellLine<'a> {
+    fn new(subject: Subject<'a>, row: &Row) -> Self {
+        let stats = &row.stats;
+        let completed = !stats.latencies.is_empty();
+        Self {
+            subject,
+            calls: stats.calls,
+            errors: stats.errors,
+            interrupted: stats.interrupted,
+            denied: stats.denied,
+            no_return: stats.no_return,
+            in_flight: stats.in_flight,
+            total_ns: stats.total_ns,
+            min_ns: completed.then_some(stats.min_ns),
+            max_ns: completed.then_some(stats.max_ns),
+            p50_ns: stats.quantile_ns(0.5),
+            p90_ns: stats.quantile_ns(0.9),
+            p99_ns: stats.quantile_ns(0.99),
+            p999_ns: stats.quantile_ns(0.999),
+            folded: row.folded,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[derive(Serialize)]
+struct ErrnoLine<'a> {
+    #[serde(flatten)]
+    subject: Subject<'a>,
+    errno: Cow<'static, str>,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct InFlightLine<'a> {
+    #[serde(flatten)]
+    subject: Subject<'a>,
+    tid: u32,
+    elapsed_ns: u64,
+}
+
+struct LedgerLine<'a> {
+    span: Span,
+    counts: &'a LedgerCounts,
+    in_flight_now: u64,
+    /// The identities that do not hold. `None` for a single interval: calls that were open when it began end
+    /// in it, so its own counters need not add up.
+    imbalances: Option<Vec<String>>,
+}
+
+impl Serialize for LedgerLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("scope", &self.span.scope)?;
+        map.serialize_entry("start_ns", &self.span.start_ns)?;
+        map.serialize_entry("end_ns", &self.span.end_ns)?;
+        for (name, value) in self.counts.named() {
+            map.serialize_entry(name, &value)?;
+        }
+        map.serialize_entry("in_flight_now", &self.in_flight_now)?;
+        map.serialize_entry("balanced", &self.imbalances.as_ref().map(Vec::is_empty))?;
+        if let Some(imbalances) = self.imbalances.as_ref().filter(|found| !found.is_empty()) {
+            map.serialize_entry("imbalances", imbalances)?;
+        }
+        map.end()
+    }
+}
+
+/// Compact JSON in which every character beyond printable ASCII is written `\uNNNN`.
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        for part in fragment.split_inclusive(|c: char| !matches!(c, ' '..='~')) {
+            let plain = part.trim_end_matches(|c: char| !matches!(c, ' '..='~'));
+            writer.write_all(plain.as_bytes())?;
+            for unit in part[plain.len()..].encode_utf16() {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Aggregator;
+    use crate::interval::tests::any_interval;
+    use crate::process::ProcessInfo;
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use tracer_common::abi::Abi;
+    use tracer_common::ledger::Counter;
+    use tracer_common::outcome::Outcome;
+
+    fn written(write: impl FnOnce(&mut JsonLines<Vec<u8>>) -> io::Result<()>) -> Vec<String> {
+        let mut lines = JsonLines::new(Vec::new());
+        write(&mut lines).expect("a Vec takes everything");
+        let text = String::from_utf8(lines.into_inner()).expect("UTF-8");
+        assert!(text.is_empty() || text.ends_with('\n'));
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn parsed(lines: &[String]) -> Vec<Value> {
+        lines.iter().map(|line| serde_json::from_str(line).expect("each line is an object")).collect()
+    }
+
+    /// Three calls that ended (one failed, one was cut short) and one of another table that is open.
+    fn small_interval() -> Interval {
+        let process = ProcessId { pid: 977, start_ns: 5 };
+        let mut interval = Interval { start_ns: 1_000, end_ns: 3_000, ..Interval::default() };
+        let mut cell = Cell::default();
+        cell.record(Outcome::Success, 10);
+        cell.record(Outcome::Error(2), 30);
+        cell.record(Outcome::Interrupted(512), 500);
+        interval.cells.insert(CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 100_257 } }, cell);
+        interval
+            .processes
+            .insert(process, ProcessInfo { comm: Comm::new("nginx"), ..ProcessInfo::default() });
+        interval.in_flight.push(InFlight {
+            process,
+            tid: 978,
+            call: CallKey { abi: Abi::I386, nr: 100_003 },
+            enter_ns: 1_500,
+        });
+        interval.ledger.kernel[Counter::EnterSeen as usize] = 4;
+        interval.ledger.kernel[Counter::Paired as usize] = 3;
+        interval
+    }
+
+    /// The golden lines of both scopes but for their ledger.
+    fn golden(scope: &str) -> [String; 4] {
+        let head = |kind: &str| {
+            format!(
+                r#"{{"type":"{kind}","scope":"{scope}","end_ns":3000,"pid":977,"process_start_ns":5,"comm":"nginx","#
+            )
+        };
+        let syscall = |abi: Abi, nr: i32| {
+            let name = syscalls::name(CallKey { abi, nr });
+            let name = plain_name(&name, CallKey { abi, nr });
+            format!(r#""syscall":"{name}","abi":"{}","nr":{nr}"#, abi.name())
+        };
+        let (ended, open) = (syscall(Abi::X86_64, 100_257), syscall(Abi::I386, 100_003));
+        [
+            format!(
+                "{}{ended}{}",
+                head("cell"),
+                r#","calls":3,"errors":1,"interrupted":1,"denied":0,"no_return":0,"in_flight":0,"total_ns":540,"min_ns":10,"max_ns":30,"p50_ns":10,"p90_ns":30,"p99_ns":30,"p999_ns":30}"#
+            ),
+            format!(r#"{}{ended},"errno":"ENOENT","count":1}}"#, head("errno")),
+            format!(
+                "{}{open}{}",
+                head("cell"),
+                r#","calls":0,"errors":0,"interrupted":0,"denied":0,"no_return":0,"in_flight":1,"total_ns":0,"min_ns":null,"max_ns":null,"p50_ns":null,"p90_ns":null,"p99_ns":null,"p999_ns":null}"#
+            ),
+            format!(r#"{}{open},"tid":978,"elapsed_ns":1500}}"#, head("in_flight")),
+        ]
+    }
+
+    #[test]
+    fn an_interval_is_its_cells_errnos_open_calls_and_ledger() {
+        let lines = written(|out| out.interval(&small_interval()));
+        assert_eq!(lines[..4], golden("interval"));
+        assert_eq!(
+            lines[4],
+            r#"{"type":"ledger","scope":"interval","start_ns":1000,"end_ns":3000,"enter_seen":4,"exit_seen":0,"paired":3,"no_return":0,"died_in_flight":0,"start_insert_failed":0,"overwritten":0,"nr_mismatch":0,"fork_child":0,"denied_before_enter":0,"in_flight_at_attach":0,"untracked_exit":0,"unexplained":0,"streamed":0,"spilled":0,"lost":0,"filtered_out":0,"process_records_lost":0,"missed_enter":0,"missed_exit":0,"aggregated":0,"decode_failed":0,"user_queue_dropped":0,"in_flight_now":1,"balanced":null}"#
+        );
+        assert_eq!(lines.len(), 5);
+    }
+
+    #[test]
+    fn totals_of_one_interval_are_that_interval() {
+        let mut aggregator = Aggregator::new();
+        aggregator.merge(&small_interval());
+        let lines = written(|out| out.totals(&aggregator.snapshot()));
+        assert_eq!(lines[..4], golden("total"));
+    }
+
+    #[test]
+    fn totals_say_whether_the_ledger_is_balanced() {
+        let mut aggregator = Aggregator::new();
+        let mut interval = small_interval();
+        interval.ledger.kernel[Counter::ExitSeen as usize] = 3;
+        interval.ledger.kernel[Counter::Streamed as usize] = 3;
+        interval.ledger.aggregated = 3;
+        aggregator.merge(&interval);
+        let ledger = parsed(&written(|out| out.totals(&aggregator.snapshot()))).pop().expect("a ledger");
+        assert_eq!((&ledger["balanced"], &ledger["imbalances"]), (&Value::Bool(true), &Value::Null));
+        interval.ledger.aggregated = 2;
+        aggregator.merge(&interval);
+        let ledger = parsed(&written(|out| out.totals(&aggregator.snapshot()))).pop().expect("a ledger");
+        assert_eq!(ledger["balanced"], Value::Bool(false));
+        let named = ledger["imbalances"].as_array().expect("a list").iter();
+        assert!(named.clone().any(|text| text.as_str().is_some_and(|text| text.ends_with("6 is not 5"))));
+    }
+
+    #[test]
+    fn the_first_line_says_what_the_run_is() {
+        let meta = Meta {
+            version: "0.1.0".to_owned(),
+            host: "db-7".to_owned(),
+            target: "nginx \u{1b}[2J".to_owned(),
+            interval_ns: 1_000_000_000,
+            notices: vec!["raw programs lose events on this kernel".to_owned()],
+            ..Meta::default()
+        };
+        let lines = written(|out| out.meta(&meta));
+        assert!(lines[0].starts_with(r#"{"type":"meta","version":"0.1.0","host":"db-7","#), "{}", lines[0]);
+        assert_eq!(serde_json::from_str::<Meta>(&lines[0]).expect("a meta line"), meta);
+    }
+
+    #[test]
+    fn folded_processes_say_how_many_they_are() {
+        let snapshot = Snapshot {
+            processes: vec![ProcessRow {
+                comm: Comm::new("sh"),
+                folded: 12,
+                calls: vec![CallRow {
+                    call: CallKey { abi: Abi::I386, nr: 3 },
+                    name: "i386:read".to_owned(),
+                    waits_by_design: false,
+                    stats: CallStats::default(),
+                    errnos: Vec::new(),
+                    in_flight: Vec::new(),
+                }],
+                ..ProcessRow::default()
+            }],
+            ..Snapshot::default()
+        };
+        let cell = &parsed(&written(|out| out.totals(&snapshot)))[0];
+        assert_eq!((&cell["folded"], &cell["pid"]), (&Value::from(12), &Value::from(0)));
+        assert_eq!((&cell["syscall"], &cell["abi"]), (&Value::from("read"), &Value::from("i386")));
+    }
+
+    #[test]
+    fn unknown_errnos_keep_their_number() {
+        assert_eq!(errno_name(13), "EACCES");
+        assert_eq!(errno_name(4000), "errno_4000");
+    }
+
+    /// Figures per (pid, start, abi, nr) that add up over intervals.
+    type Sums = BTreeMap<(u64, u64, String, i64), [u64; 5]>;
+
+    fn sums(lines: &[Value], scope: &str) -> Sums {
+        let mut sums = Sums::new();
+        for line in lines.iter().filter(|line| line["type"] == "cell" && line["scope"] == scope) {
+            let number = |name: &str| line[name].as_u64().expect("a number");
+            let abi = line["abi"].as_str().expect("a string").to_owned();
+            let key =
+                (number("pid"), number("process_start_ns"), abi, line["nr"].as_i64().expect("a number"));
+            let figures = ["calls", "errors", "interrupted", "denied", "total_ns"].map(number);
+            for (sum, figure) in sums.entry(key).or_default().iter_mut().zip(figures) {
+                *sum += figure;
+            }
+        }
+        sums
+    }
+
+    fn errno_count(lines: &[Value], scope: &str) -> u64 {
+        lines
+            .iter()
+            .filter(|line| line["type"] == "errno" && line["scope"] == scope)
+            .map(|line| line["count"].as_u64().expect("a number"))
+            .sum()
+    }
+
+    proptest! {
+        #[test]
+        fn interval_cells_add_up_to_the_totals(
+            a in any_interval(1), b in any_interval(2), c in any_interval(3),
+        ) {
+            let mut aggregator = Aggregator::new();
+            let lines = parsed(&written(|out| {
+                for interval in [&a, &b, &c] {
+                    aggregator.merge(interval);
+                    out.interval(interval)?;
+                }
+                out.totals(&aggregator.snapshot())
+            }));
+            let mut by_interval = sums(&lines, "interval");
+            let total = sums(&lines, "total");
+            // A call that was open in one interval only has a row of zeros there and none in the totals.
+            by_interval.retain(|key, sums| total.contains_key(key) || sums.iter().any(|&sum| sum > 0));
+            prop_assert_eq!(by_interval, total);
+            prop_assert_eq!(errno_count(&lines, "interval"), errno_count(&lines, "total"));
+        }
+
+        #[test]
+        fn rows_come_in_one_order_whatever_the_map_does(interval in any_interval(1)) {
+            let keys: Vec<_> = rows_of_interval(&interval).map(|row| (row.process, row.call)).collect();
+            prop_assert!(keys.is_sorted());
+            let mut aggregator = Aggregator::new();
+            aggregator.merge(&interval);
+            let of_snapshot: Vec<_> =
+                rows_of_snapshot(&aggregator.snapshot()).map(|row| (row.process, row.call)).collect();
+            prop_assert_eq!(keys, of_snapshot);
+        }
+
+        #[test]
+        fn any_name_is_ascii_on_the_line_and_itself_after_parsing(name in any::<[u8; 15]>()) {
+            let comm = Comm::new(name);
+            let mut interval = small_interval();
+            for info in interval.processes.values_mut() {
+                info.comm = comm;
+            }
+            let lines = written(|out| out.interval(&interval));
+            prop_assert!(lines.iter().all(|line| line.bytes().all(|byte| matches!(byte, b' '..=b'~'))));
+            let cell = &parsed(&lines)[0];
+            let bytes = match cell["comm_hex"].as_str() {
+                Some(hex) => (0..hex.len())
+                    .step_by(2)
+                    .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
+                    .collect(),
+                None => cell["comm"].as_str().expect("a string").as_bytes().to_vec(),
+            };
+            prop_assert_eq!(bytes, comm.as_bytes());
+        }
+
+        #[test]
+        fn any_text_survives(text in any::<String>()) {
+            let meta = Meta { target: text, ..Meta::default() };
+            let lines = written(|out| out.meta(&meta));
+            prop_assert_eq!(lines.len(), 1);
+            prop_assert!(lines[0].bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            prop_assert_eq!(&serde_json::from_str::<Meta>(&lines[0]).expect("a meta line"), &meta);
+        }
+    }
+}

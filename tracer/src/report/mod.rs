@@ -1,0 +1,7 @@
+//! Reports for readers that are no screen: a log, a pipe, a file.
+
+pub mod json;
+mod table;
+
+pub use crate::columns::Scope;
+pub use table::write_tables;

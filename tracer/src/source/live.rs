@@ -1,0 +1,177 @@
+//! Intervals from the running kernel. One thread drains the rings every 10 ms, folds records and closes an
+//! interval every tick; it waits for nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+use tracer_common::abi::Abi;
+
+use crate::bpf::loader::{Counts, Kernel};
+use crate::bpf::sys::monotonic_ns;
+use crate::fold::Fold;
+use crate::interval::{CallKey, InFlight, Interval};
+use crate::ledger::LedgerCounts;
+use crate::process::Comm;
+
+/// How long records may lie in a ring. A ring that fills up wakes us earlier.
+const DRAIN_EVERY: Duration = Duration::from_millis(10);
+
+/// One interval and what is to be said of the tracer itself at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// The interval.
+    pub interval: Interval,
+    /// Highest fill of any ring in it, 0 to 1.
+    pub ring_fill: f64,
+    /// Lines of the programs' log.
+    pub log: Vec<String>,
+    /// Whether this is the last one: the programs are detached and the ledger is exact.
+    pub last: bool,
+}
+
+/// The drain thread.
+pub struct Live {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Live {
+    /// Starts draining. `kernel` is attached already; intervals go to `ticks` every `interval`.
+    pub fn start(kernel: Kernel, interval: Duration, start_ns: u64, ticks: Sender<Tick>) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let drain = Drain {
+            kernel,
+            fold: Fold::new(start_ns),
+            last_counts: Counts::default(),
+            ticks,
+            pending: Tick::default(),
+            stop: Arc::clone(&stop),
+        };
+        let thread = std::thread::Builder::new()
+            .name("drain".to_owned())
+            .spawn(move || drain.run(interval, start_ns))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Asks for the end: programs detached, rings emptied, a last tick. It comes through the channel.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Waits for the thread; call after its last tick was taken.
+    pub fn join(self) -> std::thread::Result<()> {
+        self.thread.join()
+    }
+}
+
+struct Drain {
+    kernel: Kernel,
+    fold: Fold,
+    last_counts: Counts,
+    ticks: Sender<Tick>,
+    /// What the receiver had no time for; grows instead of being dropped.
+    pending: Tick,
+    stop: Arc<AtomicBool>,
+}
+
+impl Drain {
+    fn run(mut self, interval: Duration, start_ns: u64) {
+        let mut logger = self.kernel.take_log();
+        let interval_ns = interval.as_nanos() as u64;
+        let mut next_ns = start_ns + interval_ns;
+        while !self.stop.load(Ordering::Acquire) {
+            let until_tick = Duration::from_nanos(next_ns.saturating_sub(monotonic_ns()));
+            // A ring that cannot be polled is still drained on the timer.
+            if self.kernel.rings.wait(until_tick.min(DRAIN_EVERY)).is_err() {
+                std::thread::sleep(until_tick.min(DRAIN_EVERY));
+            }
+            self.drain();
+            let now_ns = monotonic_ns();
+            if now_ns >= next_ns {
+                next_ns += interval_ns * ((now_ns - next_ns) / interval_ns + 1);
+                self.close(now_ns);
+                if let Some(logger) = &mut logger {
+                    self.pending.log.extend(logger.take_lines());
+                }
+                if !self.send() {
+                    return;
+                }
+            }
+        }
+        self.kernel.detach();
+        // A program may still be running on another CPU for a moment: nothing left twice in a row, with a
+        // pause longer than any program runs, means that the rings are empty for good.
+        let mut empty = 0;
+        while empty < 2 {
+            empty = if self.drain() == 0 { empty + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.close(monotonic_ns());
+        self.pending.last = true;
+        let _ = self.ticks.blocking_send(self.pending);
+    }
+
+    fn drain(&mut self) -> usize {
+        let fold = &mut self.fold;
+        self.kernel.rings.drain(|record| fold.take(record))
+    }
+
+    /// Ends the interval and puts it with what is pending.
+    fn close(&mut self, now_ns: u64) {
+        // A reading that fails leaves the counts where they were: the next one has them.
+        let counts = self.kernel.counts().unwrap_or(self.last_counts);
+        let ledger = LedgerCounts {
+            kernel: std::array::from_fn(|index| {
+                counts.kernel[index].saturating_sub(self.last_counts.kernel[index])
+            }),
+            missed_enter: counts.missed_enter.saturating_sub(self.last_counts.missed_enter),
+            missed_exit: counts.missed_exit.saturating_sub(self.last_counts.missed_exit),
+            ..LedgerCounts::default()
+        };
+        if ledger.get(tracer_common::ledger::Counter::Spilled) > 0 {
+            let fold = &mut self.fold;
+            if let Err(error) = self.kernel.spill.read(|key, cell| fold.take_spilled(key, cell)) {
+                self.pending.log.push(format!("cannot read the spill cells: {error}"));
+            }
+        }
+        self.last_counts = counts;
+        for tgid in self.fold.unnamed() {
+            if let Ok(name) = std::fs::read(format!("/proc/{tgid}/comm")) {
+                self.fold.name(tgid, Comm::new(name.strip_suffix(b"\n").unwrap_or(&name)));
+            }
+        }
+        let mut in_flight = Vec::new();
+        let fold = &mut self.fold;
+        self.kernel.open_calls(|slot| {
+            let Some(abi) = Abi::from_u8(slot.record.abi) else { return };
+            in_flight.push(InFlight {
+                process: fold.process_id(slot.record.tgid),
+                tid: slot.record.tid,
+                call: CallKey { abi, nr: slot.record.nr },
+                enter_ns: slot.record.enter_ns,
+            });
+        });
+        if let Some(error) = self.fold.take_last_error() {
+            self.pending.log.push(format!("a record could not be decoded: {error}"));
+        }
+        self.pending.interval.merge(&self.fold.close(now_ns, in_flight, ledger));
+        self.pending.ring_fill = self.pending.ring_fill.max(self.kernel.rings.take_peak_fill());
+    }
+
+    /// Hands over what is pending if the receiver has room; else it stays and the next interval joins it.
+    /// False when nobody listens any more.
+    fn send(&mut self) -> bool {
+        match self.ticks.try_send(std::mem::take(&mut self.pending)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(tick)) => {
+                self.pending = tick;
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+}

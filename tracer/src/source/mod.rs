@@ -1,0 +1,3 @@
+//! Where intervals come from.
+
+pub mod live;

@@ -1,0 +1,325 @@
+//! Snapshots made by hand for tests of the screen, the columns and the text tables.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tracer_common::abi::Abi;
+use tracer_common::ledger::Counter;
+
+use crate::columns::Row;
+use crate::histogram::Histogram;
+use crate::interval::{CallKey, InFlight};
+use crate::ledger::LedgerCounts;
+use crate::process::{Comm, ProcessId};
+use crate::run::RunInfo;
+use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+const START: u64 = 1_000 * SECOND;
+const END: u64 = START + 133 * SECOND;
+
+/// The numbers of the calls that fixtures make, so that rows have the order they have in life.
+const NUMBERS: [(&str, i32); 13] = [
+    ("read", 0),
+    ("write", 1),
+    ("pread64", 17),
+    ("pwrite64", 18),
+    ("nanosleep", 35),
+    ("sendto", 44),
+    ("execve", 59),
+    ("flock", 73),
+    ("fsync", 74),
+    ("futex", 202),
+    ("epoll_wait", 232),
+    ("openat", 257),
+    ("clock_nanosleep", 230),
+];
+
+/// A syscall with these latencies since the start and a hundredth of them in the last interval.
+pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
+    let mut histogram = Histogram::new();
+    for &ns in latencies {
+        histogram.record(ns);
+    }
+    let calls = latencies.len() as u64;
+    let total_ns = latencies.iter().sum();
+    CallRow {
+        call: CallKey {
+            abi: Abi::X86_64,
+            nr: NUMBERS.iter().find(|known| known.0 == name).map_or(999, |known| known.1),
+        },
+        name: name.to_owned(),
+        waits_by_design: matches!(name, "futex" | "epoll_wait" | "nanosleep" | "clock_nanosleep"),
+        stats: CallStats {
+            calls,
+            total_ns,
+            min_ns: latencies.iter().copied().min().unwrap_or(0),
+            max_ns: latencies.iter().copied().max().unwrap_or(0),
+            latencies: Arc::new(histogram),
+            recent_calls: calls.div_ceil(100),
+            recent_total_ns: total_ns / 100,
+            ..CallStats::default()
+        },
+        errnos: Vec::new(),
+        in_flight: Vec::new(),
+    }
+}
+
+/// `count` latencies from `low` to `high`, most of them near `low`.
+pub(crate) fn spread(count: u64, low: u64, high: u64) -> Vec<u64> {
+    (0..count)
+        .map(|at| {
+            let far = (at + 1) as f64 / count as f64;
+            low + ((high - low) as f64 * far.powi(12)) as u64
+        })
+        .collect()
+}
+
+impl CallRow {
+    /// Some of its calls failed, `ago` seconds before the end for the first time.
+    fn failing(mut self, errno: u16, count: u64, recent: u64, ago: u64) -> Self {
+        self.stats.errors += count;
+        self.stats.recent_errors += recent;
+        self.errnos.push(ErrnoRow {
+            errno,
+            count,
+            recent,
+            first_seen_ns: END - ago * SECOND,
+            last_seen_ns: if recent > 0 { END } else { END - 7 * SECOND },
+        });
+        self
+    }
+
+    /// These threads are in it, for so many seconds.
+    fn open(mut self, pid: u32, ages: &[u64]) -> Self {
+        for (tid, age) in (pid + 7..).zip(ages) {
+            self.in_flight.push(InFlight {
+                process: ProcessId { pid, start_ns: 1 },
+                tid,
+                call: self.call,
+                enter_ns: END - age * SECOND,
+            });
+        }
+        self.stats.in_flight = ages.len() as u64;
+        self.stats.oldest_in_flight_ns = ages.first().map_or(0, |age| age * SECOND);
+        self
+    }
+}
+
+/// A process that made these calls.
+pub(crate) fn process(pid: u32, comm: &str, mut calls: Vec<CallRow>) -> ProcessRow {
+    calls.sort_by_key(|call| call.call);
+    let mut row = ProcessRow {
+        id: ProcessId { pid, start_ns: u64::from(pid > 0) },
+        comm: Comm::new(comm),
+        ..ProcessRow::default()
+    };
+    for call in &calls {
+        row.all.merge(&call.stats);
+        if !call.waits_by_design {
+            row.work.merge(&call.stats);
+        }
+    }
+    row.calls = calls;
+    row
+}
+
+/// A snapshot of these processes after 133 s.
+pub(crate) fn snapshot(processes: Vec<ProcessRow>) -> Snapshot {
+    let mut snapshot =
+        Snapshot { generation: 133, start_ns: START, end_ns: END, recent_ns: SECOND, ..Snapshot::default() };
+    for row in &processes {
+        snapshot.all.merge(&row.all);
+    }
+    snapshot.ledger.kernel[Counter::Streamed as usize] = snapshot.all.calls;
+    snapshot.ledger.kernel[Counter::Paired as usize] = snapshot.all.calls;
+    snapshot.ledger.aggregated = snapshot.all.calls;
+    snapshot.processes = processes;
+    snapshot
+}
+
+/// A host with a slow disk, a missing file, a lock that is never released and some that are well.
+pub(crate) fn incident() -> Snapshot {
+    let mut sh = process(0, "sh", vec![call("execve", &spread(300, 200_000, 900_000))]);
+    (sh.folded, sh.exited) = (976, true);
+    for stats in [&mut sh.all, &mut sh.work, &mut sh.calls[0].stats] {
+        (stats.recent_calls, stats.recent_total_ns) = (0, 0);
+    }
+    snapshot(vec![
+        sh,
+        process(
+            612,
+            "systemd-journald",
+            vec![
+                call("write", &spread(900, 3_000, 9_400_000)),
+                call("epoll_wait", &spread(100, 1_000_000, 200_000_000)).open(612, &[3]),
+            ],
+        ),
+        process(
+            977,
+            "nginx",
+            vec![
+                call("openat", &spread(5_000, 1_900, 4_000_000)).failing(2, 2_310, 23, 12),
+                call("sendto", &spread(3_000, 2_400, 310_000)).failing(11, 40, 0, 132),
+                call("epoll_wait", &spread(800, 10_000, 101_000_000)).open(977, &[1]),
+            ],
+        ),
+        process(
+            1120,
+            "redis-server",
+            vec![
+                call("read", &spread(6_000, 1_100, 310_000)),
+                call("epoll_wait", &spread(300, 1_000, 90_000)),
+            ],
+        ),
+        process(
+            1841,
+            "postgres",
+            vec![
+                call("fsync", &spread(1_000, 1_200_000, 212_000_000)),
+                call("pwrite64", &spread(2_000, 6_000, 3_100_000)).failing(28, 31, 3, 12),
+                call("pread64", &spread(1_200, 2_100, 1_000_000)),
+                call("epoll_wait", &spread(90, 11_000_000, 201_000_000)).open(1841, &[0]),
+            ],
+        ),
+        process(
+            2210,
+            "java",
+            vec![
+                call("flock", &spread(400, 2_200, 12_000_000)).open(2210, &[41, 39]),
+                call("futex", &spread(700, 9_000, 101_000_000)).open(2210, &[41, 30, 2]),
+                call("write", &spread(1_500, 1_700, 88_000)).failing(32, 4, 0, 100),
+            ],
+        ),
+        process(2400, "sshd", vec![call("epoll_wait", &[]).open(2400, &[120])]),
+        process(2666, "x\x1b[2Jy\u{202e}", vec![call("read", &spread(20, 5_000, 9_000))]),
+    ])
+}
+
+/// Figures at the edge of what columns have to hold.
+pub(crate) struct Extreme {
+    process: ProcessRow,
+}
+
+/// A thousand threads, eleven days, a million million calls.
+pub(crate) fn extreme() -> Extreme {
+    let mut call = call("futex", &[1, 1 << 50]);
+    call.waits_by_design = false;
+    call.stats = CallStats {
+        calls: 1_000_000_000_000,
+        errors: 999_999_999_999,
+        interrupted: 123_456_789_012,
+        in_flight: 12_345,
+        oldest_in_flight_ns: 1_000_000 * SECOND,
+        total_ns: 1 << 60,
+        recent_calls: 999_999_999,
+        recent_errors: 999_999_999,
+        recent_total_ns: 1 << 50,
+        ..call.stats
+    };
+    call.errnos.push(ErrnoRow {
+        errno: 4095,
+        count: 999_999_999_999,
+        recent: 999_999_999,
+        first_seen_ns: 2_000 * SECOND,
+        last_seen_ns: 3_000 * SECOND,
+    });
+    let mut process = process(4_194_304, "\x1b\x1b\x1b\x1b\x1b\x1b\x1b", vec![call]);
+    process.exited = true;
+    Extreme { process }
+}
+
+impl Extreme {
+    /// The same figures as each kind of row.
+    pub(crate) fn rows(&self) -> [Row<'_>; 4] {
+        let call = &self.process.calls[0];
+        [
+            Row::Process(&self.process),
+            Row::Call(call),
+            Row::Error(&self.process, call, &call.errnos[0]),
+            Row::Sum { all: &self.process.all, busy_ns: self.process.work.total_ns },
+        ]
+    }
+}
+
+/// A host with `count` processes of a few calls each.
+pub(crate) fn crowd(count: u32) -> Snapshot {
+    let latencies = spread(40, 1_000, 50_000_000);
+    snapshot(
+        (1..=count)
+            .map(|pid| {
+                let calls = vec![
+                    call("read", &latencies[..10 + pid as usize % 30]),
+                    call("openat", &latencies[..5]).failing(2, 3, 1, 10),
+                    call("epoll_wait", &latencies),
+                ];
+                process(pid, &format!("worker{}", pid % 97), calls)
+            })
+            .collect(),
+    )
+}
+
+/// How a run describes itself when all is well.
+pub(crate) fn run() -> RunInfo {
+    RunInfo {
+        target: "whole host".to_owned(),
+        host: "db-7".to_owned(),
+        family: "raw".to_owned(),
+        ring_fill: 0.03,
+        own_cpu_percent: 0.8,
+        ns_per_call: Some(311.0),
+        ..RunInfo::default()
+    }
+}
+
+prop_compose! {
+    fn any_call()(
+        latencies in proptest::collection::vec(0u64..1 << 42, 0..20),
+        name in prop_oneof![Just("read"), Just("futex"), Just("openat"), Just("fsync"), Just("io_\u{202e}日本")],
+        errnos in proptest::collection::vec((1u16..4096, 1u64..1 << 40, 0u64..9, 0u64..133), 0..4),
+        ages in proptest::collection::vec(0u64..900, 0..4),
+    ) -> CallRow {
+        let mut row = call(name, &latencies).open(1, &ages);
+        for (errno, count, recent, ago) in errnos {
+            row = row.failing(errno, count, recent, ago);
+        }
+        row
+    }
+}
+
+prop_compose! {
+    fn any_process()(
+        pid in 0u32..9, comm in any::<[u8; 16]>(), exited in any::<bool>(), folded in 0u64..3,
+        calls in proptest::collection::vec(any_call(), 0..6),
+    ) -> ProcessRow {
+        let mut calls = calls;
+        calls.sort_by_key(|call| call.call);
+        calls.dedup_by_key(|call| call.call);
+        let mut row = process(pid, "", calls);
+        row.comm = Comm::from_kernel(comm);
+        row.exited = exited;
+        row.folded = if pid == 0 { folded } else { 0 };
+        row
+    }
+}
+
+prop_compose! {
+    /// Any snapshot: duplicate processes, strange names, no calls, a ledger full of trouble.
+    pub(crate) fn any_snapshot()(
+        processes in proptest::collection::vec(any_process(), 0..8),
+        kernel in any::<[u32; 18]>(),
+        missed_enter in 0u64..100,
+        recent_ns in prop_oneof![Just(0), Just(SECOND)],
+        generation in 0u64..3,
+    ) -> Snapshot {
+        let mut snapshot = snapshot(processes);
+        let mut ledger = LedgerCounts { missed_enter, ..LedgerCounts::default() };
+        for (counter, value) in ledger.kernel.iter_mut().zip(kernel) {
+            *counter = u64::from(value);
+        }
+        snapshot.ledger = ledger;
+        snapshot.recent_ns = recent_ns;
+        snapshot.generation = generation;
+        snapshot
+    }
+}

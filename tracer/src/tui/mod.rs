@@ -1,0 +1,4 @@
+//! The screen.
+
+#[cfg(test)]
+pub(crate) mod fixture;
