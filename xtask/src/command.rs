@@ -2,12 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::workspace;
 
 /// Says one line to the person at the terminal. Verbs speak on stderr, so that stdout stays free for
 /// what a program they run prints.
@@ -16,15 +18,59 @@ pub(crate) fn say(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr().lock(), "{}", line.as_ref());
 }
 
+/// Prints `command` as one would type it.
+pub(crate) fn announce(command: &Command) {
+    say(format!("$ {}", show(command)));
+}
+
 /// Runs `command` to its end with our streams; an error unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    announce(command);
     let shown = show(command);
-    say(format!("$ {shown}"));
     let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
     if !status.success() {
         bail!("`{shown}` failed: {status}");
     }
     Ok(())
+}
+
+/// Runs `command`, shows its stdout as it comes and hands it back, with whether the command succeeded.
+pub(crate) fn run_and_keep(command: &mut Command) -> Result<(bool, String)> {
+    announce(command);
+    let shown = show(command);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run `{shown}`"))?;
+    let mut kept = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line.with_context(|| format!("cannot read from `{shown}`"))?;
+            let line = String::from_utf8_lossy(&line);
+            // A closed stdout must not stop the tests.
+            let _ = writeln!(std::io::stdout().lock(), "{line}");
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+    }
+    let status = child.wait().with_context(|| format!("cannot wait for `{shown}`"))?;
+    Ok((status.success(), kept))
+}
+
+/// Runs `command` and hands back its stdout; an error, with what it said, unless it succeeds.
+pub(crate) fn read(command: &mut Command) -> Result<String> {
+    announce(command);
+    let shown = show(command);
+    let output = ask(command)?;
+    if !output.status.success() {
+        bail!("`{shown}` failed: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The cargo that runs this xtask, at the top of the repository.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace::root());
+    command
 }
 
 /// Runs `command` without a word, for questions whose answer may be no (is it installed, which version).

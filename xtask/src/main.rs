@@ -3,8 +3,13 @@
 
 mod build_ebpf;
 mod command;
+mod kernels;
 mod provenance;
+mod run;
 mod setup_ebpf;
+mod tally;
+mod test;
+mod tidy;
 mod toolchain;
 mod workspace;
 
@@ -26,12 +31,25 @@ enum Verb {
     BuildEbpf(build_ebpf::Options),
     /// Install what building the BPF programs needs (Debian)
     SetupEbpf,
+    /// Build the tracer and run it, as root: `cargo xtask run -- -p PID`
+    Run(run::Options),
+    /// Run every test that this machine can run, and name those it cannot
+    Test(test::Options),
+    /// Check the rules that no compiler checks
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::BuildEbpf(options) => build_ebpf::run(&options),
         Verb::SetupEbpf => setup_ebpf::run(),
+        Verb::Run(options) => run::run(&options),
+        Verb::Test(options) => match test::run(&options) {
+            // Its last line, the sum, has said so; nothing may follow it.
+            Ok(tally) if tally.has_failed() => return ExitCode::FAILURE,
+            tested => tested.map(drop),
+        },
+        Verb::Tidy => tidy::check(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

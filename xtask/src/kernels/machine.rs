@@ -1,0 +1,109 @@
+//! One virtual machine: booted under emulation, its console kept, stopped when it takes too long.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::command::{announce, say};
+
+/// What the machine prints last, before the suite's exit status.
+pub(crate) const MARKER: &str = "tracer-kernel-suite-exit:";
+/// A machine that is not done by then is stopped. The suite takes a minute or two under emulation.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(15);
+
+/// How much of the console is shown when the suite did not pass; the log has it all.
+const LINES_OF_A_FAILURE: usize = 200;
+
+/// How a machine ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The suite ended with this status.
+    Exited(i32),
+    /// The machine stopped without saying.
+    Died,
+    /// We stopped it.
+    TimedOut,
+}
+
+/// What a machine printed, and how it ended.
+pub(crate) struct Console {
+    /// Its serial console.
+    pub(crate) text: String,
+    /// How it ended.
+    pub(crate) verdict: Verdict,
+}
+
+/// Boots `kernel` with `initramfs` and waits for its end. The console goes to `log`.
+pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Console> {
+    let console = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        // Emulation: machines that are virtual themselves seldom let others use their processor.
+        .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1536"])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", "console=ttyS0 panic=-1 quiet loglevel=4"])
+        .stdin(Stdio::null())
+        .stdout(console);
+    announce(&command);
+    say(format!("console: {}", log.display()));
+    let mut child = command.spawn().context("cannot run qemu-system-x86_64")?;
+    let start = Instant::now();
+    let in_time = loop {
+        if child.try_wait().context("cannot wait for the machine")?.is_some() {
+            break true;
+        }
+        if start.elapsed() > TIMEOUT {
+            child.kill().context("cannot stop the machine")?;
+            child.wait().context("cannot wait for the machine")?;
+            break false;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let text = fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text = String::from_utf8_lossy(&text).replace('\r', "");
+    let verdict = match exit_status(&text) {
+        Some(status) => Verdict::Exited(status),
+        None if in_time => Verdict::Died,
+        None => Verdict::TimedOut,
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.len().saturating_sub(LINES_OF_A_FAILURE);
+    for (number, line) in lines.iter().enumerate() {
+        let shown = if verdict == Verdict::Exited(0) { is_result(line) } else { number >= end };
+        if shown {
+            // A console can carry anything, so no control character of it reaches the terminal.
+            say(format!("  {}", line.replace(char::is_control, " ")));
+        }
+    }
+    Ok(Console { text, verdict })
+}
+
+/// Whether a line says which kernel ran or how a test ended.
+fn is_result(line: &str) -> bool {
+    ["test ", "running ", "Linux "].iter().any(|start| line.starts_with(start))
+}
+
+/// The exit status that the machine printed.
+fn exit_status(console: &str) -> Option<i32> {
+    let (_, after) = console.rsplit_once(MARKER)?;
+    after.lines().next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_marker_carries_the_status() {
+        assert_eq!(exit_status("boot\ntracer-kernel-suite-exit:101\n[ 9.1] reboot: Power down"), Some(101));
+        assert_eq!(exit_status("Kernel panic - not syncing"), None);
+        assert_eq!(exit_status("tracer-kernel-suite-exit:"), None);
+    }
+}

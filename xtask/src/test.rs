@@ -1,0 +1,176 @@
+//! `cargo xtask test`: every test that this machine can run, and by name those that it cannot.
+//!
+//! The tests against a real kernel are marked ignored, because they need root; they run here when we are
+//! root, and with `--kernels` on other kernels in virtual machines.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::command::{self, say};
+use crate::kernels;
+use crate::tally::{Counts, Ending, Tally};
+use crate::tidy;
+
+/// Options of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run the kernel suite on these kernels in virtual machines, instead of the tests on this one:
+    /// a comma list, or nothing for all that are known
+    #[arg(long, value_name = "LIST", num_args = 0..=1, value_delimiter = ',', require_equals = false)]
+    kernels: Option<Vec<String>>,
+}
+
+/// Runs the verb, and prints the table of what ran.
+pub(crate) fn run(options: &Options) -> Result<Tally> {
+    let mut tally = Tally::default();
+    match &options.kernels {
+        None => host(&mut tally),
+        Some(list) => kernels::run(list, &mut tally)?,
+    }
+    // The result of the verb, so on stdout; nobody is left to tell when that is closed.
+    let _ = writeln!(std::io::stdout().lock(), "{}", tally.table());
+    Ok(tally)
+}
+
+/// The suite against a real kernel: `tracer/tests/kernel.rs`.
+const KERNEL_SUITE: [&str; 4] = ["--package", "tracer", "--test", "kernel"];
+
+fn host(tally: &mut Tally) {
+    let start = Instant::now();
+    let (ending, counts) = match tidy::check() {
+        Ok(()) => (Ending::Passed, Counts::default()),
+        Err(error) => failure(&error),
+    };
+    tally.add("tidy", start.elapsed(), ending, counts);
+
+    let start = Instant::now();
+    let (ending, mut counts) = cargo_test(&["--workspace", "--exclude", "tracer-ebpf"], &[], None);
+    let took = start.elapsed();
+
+    let start = Instant::now();
+    let (kernel_ending, kernel_counts) = this_kernel();
+    // The first run counted the kernel tests as ignored; each test counts once.
+    counts.skipped = counts.skipped.saturating_sub(kernel_counts.ran() + kernel_counts.skipped);
+    tally.add("unit, property and snapshot tests", took, ending, counts);
+    tally.add("kernel tests on this kernel", start.elapsed(), kernel_ending, kernel_counts);
+}
+
+/// A step that could not be run to its end.
+fn failure(error: &anyhow::Error) -> (Ending, Counts) {
+    say(format!("error: {error:#}"));
+    (Ending::Failed(error.to_string()), Counts { failed: 1, ..Counts::default() })
+}
+
+/// Runs `cargo test`, under `runner` where one is given, and counts what it reports.
+fn cargo_test(selection: &[&str], harness: &[&str], runner: Option<&Runner>) -> (Ending, Counts) {
+    let mut command = command::cargo();
+    command.arg("test").args(selection).args(["--no-fail-fast", "--"]).args(harness);
+    if let Some(runner) = runner {
+        command.env(&runner.variable, runner.command);
+    }
+    match command::run_and_keep(&mut command) {
+        Ok((true, output)) => (Ending::Passed, Counts::of(&output)),
+        Ok((false, output)) => {
+            let mut counts = Counts::of(&output);
+            // What does not compile, or dies, prints no result of its own.
+            counts.failed = counts.failed.max(1);
+            (Ending::Failed("see above".to_owned()), counts)
+        }
+        Err(error) => failure(&error),
+    }
+}
+
+/// Makes cargo start test programs through another program.
+struct Runner {
+    variable: String,
+    command: &'static str,
+}
+
+fn this_kernel() -> (Ending, Counts) {
+    let harness = ["--ignored", "--test-threads=1"];
+    match privilege() {
+        Privilege::Ours => cargo_test(&KERNEL_SUITE, &harness, None),
+        Privilege::Through(runner) => cargo_test(&KERNEL_SUITE, &harness, Some(&runner)),
+        Privilege::Missing(why) => {
+            let names = match kernel_tests() {
+                Ok(names) => names,
+                Err(error) => return failure(&error),
+            };
+            for name in &names {
+                say(format!("NOT RUN ({why}): {name}"));
+            }
+            (Ending::Skipped(why), Counts { skipped: names.len() as u64, ..Counts::default() })
+        }
+    }
+}
+
+/// The names of the kernel tests.
+fn kernel_tests() -> Result<Vec<String>> {
+    let list =
+        command::read(command::cargo().arg("test").args(KERNEL_SUITE).args(["--", "--list", "--ignored"]))?;
+    Ok(list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+enum Privilege {
+    Ours,
+    Through(Runner),
+    Missing(String),
+}
+
+/// How this machine lets us load BPF programs.
+fn privilege() -> Privilege {
+    if !command::is_root() {
+        // -n: a test run must never stop at a password prompt.
+        if command::ask_text("sudo", &["-n", "true"]).is_some()
+            && let Some(variable) = runner_variable()
+        {
+            return Privilege::Through(Runner { variable, command: "sudo -n" });
+        }
+        return Privilege::Missing("needs root".to_owned());
+    }
+    // Root of a container often has the name without the rights.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    match effective_capabilities(&status) {
+        Some(held) if may_load(held) => Privilege::Ours,
+        Some(_) => Privilege::Missing("root without CAP_BPF and CAP_PERFMON, as in a container".to_owned()),
+        None => Privilege::Missing("cannot read our capabilities from /proc/self/status".to_owned()),
+    }
+}
+
+/// The variable that sets cargo's runner for this machine's own target.
+fn runner_variable() -> Option<String> {
+    let verbose = command::ask_text("rustc", &["-vV"])?;
+    let host = verbose.lines().find_map(|line| line.strip_prefix("host: "))?;
+    Some(format!("CARGO_TARGET_{}_RUNNER", host.replace('-', "_").to_uppercase()))
+}
+
+fn effective_capabilities(status: &str) -> Option<u64> {
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(set.trim(), 16).ok()
+}
+
+fn may_load(capabilities: u64) -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    const PERFMON: u64 = 1 << 38;
+    const BPF: u64 = 1 << 39;
+    capabilities & SYS_ADMIN != 0 || capabilities & (PERFMON | BPF) == PERFMON | BPF
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_without_capabilities_is_told_apart() {
+        let status = |set: &str| format!("Name:\tx\nCapEff:\t{set}\nCapBnd:\t000001ffffffffff\n");
+        let held = |set| effective_capabilities(&status(set)).expect("a set");
+        assert!(may_load(held("000001ffffffffff")));
+        assert!(may_load(held("000000c000000000")));
+        assert!(!may_load(held("00000000a80425fb")), "a container's usual set");
+        assert!(!may_load(held("0000008000000000")), "CAP_BPF alone");
+        assert_eq!(effective_capabilities("CapEff:\tnonsense"), None);
+    }
+}
