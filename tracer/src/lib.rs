@@ -9,6 +9,7 @@
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
+pub mod bpf;
 pub mod cli;
 pub mod config;
 pub mod histogram;
