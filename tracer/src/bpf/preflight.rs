@@ -112,22 +112,22 @@ fn privilege(facts: &Facts) -> Option<Reason> {
         return None;
     }
     let missing = missing.join(" and ");
-    let who = match (facts.euid, facts.container) {
-        (_, Some(container)) => container.name().to_owned(),
-        (0, None) => "this root".to_owned(),
-        (euid, None) => format!("user {euid}"),
-    };
+    let user = if facts.euid == 0 { "this root".to_owned() } else { format!("user {}", facts.euid) };
+    let place = facts.container.map(|container| format!(" in {}", container.name())).unwrap_or_default();
     let setting = match facts.unprivileged_bpf_disabled {
         Some(0) | None => "",
         Some(_) => "; kernel.unprivileged_bpf_disabled is set",
     };
-    let mut next: Vec<String> =
-        facts.container.map(|container| container.grant().to_owned()).into_iter().collect();
-    next.push(SUDO.to_owned());
+    let mut next = vec![SUDO.to_owned()];
     if !is_before(&facts.kernel_release, FIRST_KERNEL) {
         next.push(SETCAP.to_owned());
     }
-    Some((format!("loading BPF programs needs {missing}, which {who} does not have{setting}"), next))
+    if let Some(container) = facts.container {
+        // Root in a container has no use for sudo; a user may yet become that root.
+        let place = if facts.euid == 0 { 0 } else { next.len() };
+        next.insert(place, container.grant().to_owned());
+    }
+    Some((format!("loading BPF programs needs {missing}, which {user}{place} does not have{setting}"), next))
 }
 
 /// Privileged, and refused nevertheless.
@@ -319,6 +319,9 @@ mod tests {
              next: sudo tracer …\n\
              next: sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep $(command -v tracer)"
         );
+        let in_pod = explained(&Facts { container: Some(Container::Kubernetes), ..facts.clone() });
+        assert!(in_pod.contains("which user 1000 in a Kubernetes pod does not have"), "{in_pod}");
+        assert!(in_pod.contains("\nnext: sudo tracer …\n") && in_pod.ends_with("-- tracer …"), "{in_pod}");
         let early = check_privilege(&facts).expect("not privileged").to_string();
         assert!(early.starts_with("error: cannot trace: not privileged\nwhy: loading BPF"), "{early}");
         assert_eq!(check_privilege(&privileged()), None);
@@ -348,8 +351,8 @@ mod tests {
         assert_eq!(
             explained(&facts),
             "error: cannot load the program sys_enter: Operation not permitted (os error 1)\n\
-             why: loading BPF programs needs CAP_BPF and CAP_PERFMON, which a Docker container does not \
-             have; kernel.unprivileged_bpf_disabled is set\n\
+             why: loading BPF programs needs CAP_BPF and CAP_PERFMON, which this root in a Docker \
+             container does not have; kernel.unprivileged_bpf_disabled is set\n\
              next: docker run --pid host --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --security-opt \
              seccomp=unconfined …\n\
              next: sudo tracer …\n\
