@@ -374,7 +374,6 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;
 
     fn argv(words: &[&str]) -> Vec<OsString> {
@@ -399,10 +398,15 @@ mod tests {
         }
     }
 
-    fn script(directory: &Path, name: &str, text: &str, mode: u32) -> String {
+    /// Written by a process of its own: a child that another test forks while we have the file open for
+    /// writing would keep it "busy".
+    fn script(directory: &Path, name: &str, text: &str, mode: &str) -> String {
         let path = directory.join(name);
-        fs::write(&path, text).expect("a file in a temporary directory");
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("our own file");
+        let status = Command::new("sh")
+            .args(["-c", "printf %s \"$1\" > \"$2\" && chmod \"$3\" \"$2\"", "sh", text])
+            .args([path.as_os_str(), OsStr::new(mode)])
+            .status();
+        assert!(status.expect("sh").success());
         path.to_str().expect("UTF-8").to_owned()
     }
 
@@ -502,7 +506,7 @@ mod tests {
         assert_eq!((error.exit_code(), refusal(&[""]).exit_code()), (127, 127));
         assert!(error.to_string().contains("why: there is no such file"), "{error}");
         let directory = tempfile::tempdir().expect("a directory");
-        let error = refusal(&[&script(directory.path(), "lost", "#!/no/such/interpreter\n", 0o755)]);
+        let error = refusal(&[&script(directory.path(), "lost", "#!/no/such/interpreter\n", "755")]);
         assert_eq!(error.exit_code(), 127);
         assert!(error.to_string().contains("the interpreter or loader that it names does not"), "{error}");
     }
@@ -510,7 +514,7 @@ mod tests {
     #[test]
     fn what_cannot_be_executed_is_126() {
         let directory = tempfile::tempdir().expect("a directory");
-        let plain = script(directory.path(), "plain", "text", 0o644);
+        let plain = script(directory.path(), "plain", "text", "644");
         let error = refusal(&[&plain]);
         assert_eq!(error.exit_code(), 126);
         assert_eq!(
@@ -530,8 +534,8 @@ mod tests {
     #[test]
     fn path_is_searched_in_order_and_skips_what_cannot_run() {
         let (first, second) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
-        script(first.path(), "tool", "", 0o644);
-        let wanted = script(second.path(), "tool", "#!/bin/sh\n", 0o755);
+        script(first.path(), "tool", "", "644");
+        let wanted = script(second.path(), "tool", "#!/bin/sh\n", "755");
         let path = env::join_paths([first.path(), second.path()]).expect("no colons");
         assert_eq!(find_program(OsStr::new("tool"), Some(&path)).expect("found"), PathBuf::from(wanted));
         let only_first = find_program(OsStr::new("tool"), Some(first.path().as_os_str()));

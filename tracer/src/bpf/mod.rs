@@ -8,13 +8,15 @@
 //! | [`counters`] | reads the ledger, the kernel's skips and the spill cells |
 //! | [`log`](mod@log) | collects what the programs themselves say |
 //! | [`btf`], [`tracefs`] | find where the running kernel keeps what we read |
-//! | [`preflight`] | turns a failed load into what, why and what to do next |
+//! | [`facts`], [`preflight`] | turn a failed load into what, why and what to do next |
 //! | [`sys`] | the raw system calls and the mapping of the slots |
 
 pub mod btf;
 pub mod counters;
+pub mod facts;
 pub mod loader;
 pub mod log;
+pub mod preflight;
 pub mod rings;
 pub mod sys;
 pub mod tracefs;
