@@ -3,6 +3,7 @@
 
 pub mod classes;
 pub mod errno;
+pub mod filter;
 mod names;
 mod waits;
 
@@ -13,6 +14,7 @@ use tracer_common::abi::{Abi, X32_SYSCALL_BIT};
 use crate::interval::CallKey;
 
 pub use classes::Class;
+pub use filter::{FilterError, SyscallSet};
 
 /// The ABI whose calls are shown without a prefix: that of 64-bit programs on the machine we are built for.
 pub const HOST_ABI: Abi = if cfg!(target_arch = "aarch64") { Abi::Aarch64 } else { Abi::X86_64 };
