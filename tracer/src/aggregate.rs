@@ -252,7 +252,7 @@ impl Aggregator {
         errnos.sort_by_key(|row| (std::cmp::Reverse(row.count), row.errno));
         CallRow {
             call: key,
-            name: syscalls::name(key),
+            name: syscalls::name(key).into_owned(),
             waits_by_design: syscalls::waits_by_design(key),
             stats: CallStats {
                 calls: total.calls,

@@ -159,7 +159,7 @@ impl<'a> Row<'a> {
             comm: interval.processes.get(&key.process).map(|info| info.comm).unwrap_or_default(),
             folded: 0,
             call: key.call,
-            name: Cow::Owned(syscalls::name(key.call)),
+            name: syscalls::name(key.call),
             stats: Cow::Owned(CallStats {
                 calls: cell.calls,
                 errors: cell.error_count(),
