@@ -14,7 +14,7 @@ modes: plain N | errors N | int80 N | x32 N | denied N | neverfail N | many-sysc
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
        slow N MS | stuck SECONDS | full-speed T SECONDS | spin T N
-       exit CODE | deny-bpf -- CMD ARGS
+       exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS
 ";
 
 /// What is left of the command line.
@@ -74,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
     let Some(mode) = args.0.next() else { usage("no mode") };
     match mode.as_str() {
         "exit" => return ExitCode::from(args.number::<u8>(0)),
+        "signal" => return signal(args.number(0), args.number(0)),
         "deny-bpf" => deny_bpf(&args.rest()),
         "thread-exec-step" => {
             let (left, done) = (args.number(0), args.number(0));
@@ -112,6 +113,12 @@ pub(crate) fn main() -> ExitCode {
     }
     gate.close(&mode, &tally);
     ExitCode::SUCCESS
+}
+
+/// Sends a signal: a minimal guest has no kill(1).
+fn signal(pid: usize, number: usize) -> ExitCode {
+    let ret = raw::syscall(libc::SYS_kill, [pid, number, 0, 0, 0, 0]);
+    if ret == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Becomes CMD, for which bpf(2) fails with EPERM.

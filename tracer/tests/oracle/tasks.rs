@@ -237,6 +237,7 @@ pub(crate) fn tree(tally: &mut Tally, mut descendant: Descendant) {
     let existing = descendant.child.0;
     reap(tally, descendant.child);
     let new = fork_child(tally, |mine| mine.repeat(libc::SYS_getsid, [0; 6], calls));
+    tally.fact("existing_children", 1);
     tally.fact("existing_child", existing);
     tally.fact("new_child", new.0);
     reap(tally, new);

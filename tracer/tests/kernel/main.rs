@@ -1,0 +1,44 @@
+//! The real `tracer` on the real kernel, against programs whose calls are known: counts must be equal, not
+//! near, and every identity of the ledger must hold. docs/TESTING.md says how to run these.
+//!
+//! They need root, so plain `cargo test` ignores them. A module named `needs_…` needs something more; where
+//! that is missing, its tests fail unless the run leaves them out by name, because a test that did not run
+//! must not look like one that passed.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+/// A check that runs once with each program family, as two tests.
+macro_rules! both_families {
+    ($($(#[doc = $doc:literal])* $name:ident($family:ident) $body:block)+) => {$(
+        mod $name {
+            #[allow(clippy::wildcard_imports, unused_imports, reason = "the body sees what its file sees")]
+            use super::*;
+
+            $(#[doc = $doc])*
+            fn check($family: Family) $body
+
+            #[test]
+            #[ignore = "root"]
+            fn raw() {
+                check(Family::Raw);
+            }
+
+            #[test]
+            #[ignore = "root"]
+            fn classic() {
+                check(Family::Classic);
+            }
+        }
+    )+};
+}
+
+mod failures;
+mod filters;
+mod modes;
+mod needs_ia32;
+mod needs_perf;
+mod needs_strace;
+mod oracle;
+mod overload;
+mod report;
+mod targets;
+mod tool;

@@ -1,0 +1,144 @@
+//! Every mode of the oracle, started by the tracer: the totals equal the oracle's own ledger.
+
+use crate::oracle::{OracleLedger, Reach};
+use crate::report::{Report, Scope};
+use crate::tool::{Family, oracle_command, trace};
+
+const NANOSLEEP: i64 = 35;
+const GETPPID: i64 = 110;
+const EXIT: i64 = 60;
+const EXIT_GROUP: i64 = 231;
+const VFORK: i64 = 58;
+
+/// Runs the oracle in `mode` under the tracer and requires equality in every row, and the numbers of tasks
+/// made and ended that follow from the mode.
+fn assert_mode(family: Family, mode: &[&str]) -> (Report, OracleLedger) {
+    let finished = trace(family, &[], &oracle_command(mode));
+    let (report, oracle) = (finished.report(), finished.oracle());
+    oracle.assert_equals(&report, family, Reach::Command);
+    if family.is_exact_here() {
+        let ledger = report.ledger();
+        assert_eq!(ledger.get("in_flight_now"), 0, "everybody is gone");
+        let tasks = oracle.fact("fork_children") + oracle.fact("threads") + oracle.fact("existing_children");
+        assert_eq!(ledger.get("fork_child"), tasks, "new tasks leave the call that made them");
+    }
+    (report, oracle)
+}
+
+both_families! {
+    plain(family) { assert_mode(family, &["plain", "1000"]); }
+
+    errors(family) { assert_mode(family, &["errors", "100"]); }
+
+    x32(family) { assert_mode(family, &["x32", "500"]); }
+
+    never_failing(family) { assert_mode(family, &["neverfail", "100"]); }
+
+    many_syscalls(family) { assert_mode(family, &["many-syscalls"]); }
+
+    sigreturn(family) { assert_mode(family, &["sigreturn", "10000"]); }
+
+    restarts(family) { assert_mode(family, &["restarts", "100"]); }
+
+    stop_restarts(family) { assert_mode(family, &["stop-restarts", "20"]); }
+
+    tree(family) { assert_mode(family, &["tree", "200"]); }
+
+    spin(family) { assert_mode(family, &["spin", "2", "100000"]); }
+
+    /// Denied calls are errors without a latency: as many calls completed as were let through.
+    denied(family) {
+        let (report, oracle) = assert_mode(family, &["denied", "1000"]);
+        let cell = report.total_of(GETPPID).next().expect("a cell");
+        assert_eq!(cell.errors, oracle.row(GETPPID).calls / 2);
+        // A second each would be a latency taken from some other call's enter.
+        assert!(cell.max_ns.is_some_and(|ns| ns < 1_000_000_000), "{cell:?}");
+    }
+
+    /// Threads of one process share its row, whatever their own names are.
+    threads(family) {
+        let (report, _) = assert_mode(family, &["threads", "8", "10000"]);
+        let cells: Vec<_> = report.total_of(GETPPID).collect();
+        assert_eq!(cells.len(), 1, "{cells:?}");
+        assert_eq!(cells[0].comm, "oracle");
+        assert_ended(family, &report, 8, 1);
+    }
+
+    forks(family) {
+        let (report, _) = assert_mode(family, &["forks", "300", "50"]);
+        assert_ended(family, &report, 0, 301);
+    }
+
+    /// The parent waits inside vfork for as long as its child lives.
+    vfork(family) {
+        let (report, oracle) = assert_mode(family, &["vfork", "50"]);
+        let shortest = report.total_of(VFORK).filter_map(|cell| cell.min_ns).min();
+        assert!(shortest.is_some_and(|ns| ns >= oracle.fact("child_sleep_ns")), "{shortest:?}");
+        assert_ended(family, &report, 0, 51);
+    }
+
+    thread_exec(family) { assert_mode(family, &["thread-exec", "200"]); }
+
+    killed(family) { assert_mode(family, &["killed", "50"]); }
+
+    /// Threads that come and go must not leave anything behind.
+    short_threads(family) {
+        let (report, _) = assert_mode(family, &["short-threads", "200000"]);
+        assert_ended(family, &report, 200_000, 1);
+    }
+
+    /// Latency as the kernel measures it lies between what was asked for and what the caller measured.
+    slow(family) {
+        let (report, oracle) = assert_mode(family, &["slow", "20", "10"]);
+        let row = oracle.row(NANOSLEEP);
+        let outside = (row.min_ns.expect("timed"), row.total_ns.expect("timed"));
+        let asked = oracle.fact("asked_ns");
+        let cell = report.total_of(NANOSLEEP).next().expect("a cell");
+        let (min, p50) = (cell.min_ns.expect("completed"), cell.p50_ns.expect("completed"));
+        assert!(min >= asked && min <= outside.0, "{asked} <= {min} <= {}", outside.0);
+        assert!(cell.total_ns <= outside.1, "{} <= {}", cell.total_ns, outside.1);
+        assert!(cell.total_ns >= asked * row.calls, "{} >= {asked} x {}", cell.total_ns, row.calls);
+        // A bucket is at most 1/32 wide.
+        assert!(p50 >= asked - asked / 32, "p50 {p50} of sleeps of {asked}");
+    }
+
+    /// Calls that do not return are shown while they do not, growing older.
+    stuck(family) {
+        let finished = trace(family, &["-i", "200ms"], &oracle_command(&["stuck", "3"]));
+        let (report, oracle) = (finished.report(), finished.oracle());
+        oracle.assert_equals(&report, family, Reach::Command);
+        for name in ["readv", "flock", "futex"] {
+            let tid = oracle.fact(&format!("stuck_{name}"));
+            let ages: Vec<u64> = report
+                .in_flight
+                .iter()
+                .filter(|open| open.scope == Scope::Interval && open.syscall == name)
+                .filter(|open| u64::from(open.tid) == tid)
+                .map(|open| open.elapsed_ns)
+                .collect();
+            assert!(ages.len() >= 8, "{name} of thread {tid} in flight: {ages:?}");
+            assert!(ages.is_sorted_by(|a, b| a < b), "{name} grows older: {ages:?}");
+            assert!(ages.last().is_some_and(|&ns| ns > 2_000_000_000), "{name}: {ages:?}");
+        }
+    }
+
+    full_speed(family) {
+        let (report, _) = assert_mode(family, &["full-speed", "2", "5"]);
+        if family.is_exact_here() {
+            let ledger = report.ledger();
+            assert!(ledger.get("spilled") * 100 < ledger.get("paired"), "under 1 % spilled: {ledger:?}");
+        }
+    }
+}
+
+/// Every thread and process that ended did so by a call that never returned, and has no latency.
+fn assert_ended(family: Family, report: &Report, threads: u64, processes: u64) {
+    if !family.is_exact_here() {
+        return;
+    }
+    assert_eq!(report.calls(EXIT), threads, "exit");
+    assert_eq!(report.calls(EXIT_GROUP), processes, "exit_group");
+    for cell in report.total_of(EXIT).chain(report.total_of(EXIT_GROUP)) {
+        assert_eq!((cell.no_return, cell.errors, cell.max_ns), (cell.calls, 0, None), "{cell:?}");
+    }
+}

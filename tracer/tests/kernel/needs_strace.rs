@@ -1,0 +1,212 @@
+//! Against strace: first that the oracle tells the truth, then the tracer beside strace on real programs.
+//!
+//! The two define a few calls differently; each difference is named where it is allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::oracle::OracleLedger;
+use crate::report::plain_name;
+use crate::tool::{Family, Tracing, oracle_command, require_program, tell, wait_for};
+
+/// Calls and errors by name, from the table of `strace -c`.
+fn strace_counts(table: &Path) -> BTreeMap<String, (u64, u64)> {
+    let text = fs::read_to_string(table).expect("strace's table");
+    text.lines()
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let number = |index: usize| words.get(index)?.parse::<u64>().ok();
+            // % time, seconds, usecs/call, calls, [errors,] syscall
+            words.first()?.parse::<f64>().ok()?;
+            let (name, errors) = match words.len() {
+                5 => (words[4], 0),
+                6 => (words[5], number(4)?),
+                _ => return None,
+            };
+            (name != "total").then_some((name.to_owned(), (number(3)?, errors)))
+        })
+        .collect()
+}
+
+/// Every mode that `strace -c` survives (it crashes on numbers without a name) agrees with strace.
+#[test]
+#[ignore = "root, strace"]
+fn oracle_tells_the_truth() {
+    let strace = require_program("strace");
+    let directory = tempfile::tempdir().expect("a directory");
+    let table = directory.path().join("table");
+    let modes = [
+        "plain 50",
+        "denied 20",
+        "neverfail 5",
+        "threads 3 50",
+        "forks 4 5",
+        "vfork 3",
+        "thread-exec 5",
+        "short-threads 100",
+        "killed 4",
+        "tree 6",
+        "restarts 5",
+        "stop-restarts 4",
+        "sigreturn 9",
+        "slow 2 5",
+        "stuck 1",
+        "spin 2 500",
+    ];
+    for mode in modes {
+        let command = oracle_command(&mode.split(' ').collect::<Vec<_>>());
+        let output = Command::new(&strace)
+            .args(["-f", "-c", "-o"])
+            .arg(&table)
+            .arg("--")
+            .args(&command)
+            .stdin(Stdio::null())
+            .output()
+            .expect("strace starts");
+        let oracle = OracleLedger::parse(&String::from_utf8_lossy(&output.stdout));
+        let counted = strace_counts(&table);
+        for row in &oracle.rows {
+            // A call cut short by a deadly signal never returns, and strace counts returns.
+            let deadly =
+                matches!((mode.split(' ').next(), row.name()), (Some("killed"), "readv" | "recvfrom"))
+                    || row.name() == "pause";
+            let launched = u64::from(row.name() == "execve");
+            // strace has no class for interrupted calls, and reads the return of rt_sigreturn as an errno.
+            let errors = row.errors.values().sum::<u64>() + row.interrupted;
+            let seen = counted.get(row.name()).copied();
+            if row.name() == "rt_sigreturn" {
+                assert_eq!(seen.map(|(calls, _)| calls), Some(row.calls), "{mode}: {row:?}");
+            } else {
+                let made = (!deadly).then_some((row.calls + launched, errors));
+                assert_eq!(seen, made, "{mode}: {row:?}");
+            }
+        }
+    }
+}
+
+/// A shell that waits for a line and then becomes a command, so that two tracers can attach first.
+struct Launch {
+    shell: Child,
+}
+
+impl Launch {
+    fn prepare(command: &[&str]) -> Self {
+        let shell = Command::new("sh")
+            .args(["-c", "read go; exec \"$@\"", "sh"])
+            .args(command)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        Self { shell }
+    }
+
+    fn pid(&self) -> u32 {
+        self.shell.id()
+    }
+
+    fn run(mut self) {
+        let mut stdin = self.shell.stdin.take().expect("a pipe was asked for");
+        stdin.write_all(b"go\n").expect("the shell reads");
+        drop(stdin);
+        self.shell.wait().expect("a child");
+    }
+}
+
+/// Runs `command` once under strace and the tracer together and compares every row.
+fn assert_like_strace(family: Family, command: &[&str]) {
+    let strace = require_program("strace");
+    let directory = tempfile::tempdir().expect("a directory");
+    let table = directory.path().join("table");
+    let launch = Launch::prepare(command);
+    let pid = launch.pid().to_string();
+    // Nothing is traced before the shell waits in its read.
+    wait_for("the shell to wait", || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        call.starts_with("0 ").then_some(())
+    });
+    let mut strace = Command::new(&strace)
+        .args(["-f", "-c", "-p", &pid, "-o"])
+        .arg(&table)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("strace starts");
+    wait_for("strace to attach", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        (!status.contains("TracerPid:\t0\n")).then_some(())
+    });
+    // It interrupts the read next, and the shell begins it again: nothing shows when that is done.
+    thread::sleep(Duration::from_millis(500));
+    let tracing = Tracing::attach(family, &["-f", "-p", &pid]);
+    launch.run();
+    let report = tracing.finish().report();
+    assert!(strace.wait().expect("a child").success(), "strace");
+    report.assert_laws();
+    if !family.is_exact_here() {
+        tell("NOT COMPARED with strace: raw programs are skipped by this kernel");
+        return;
+    }
+    report.assert_complete();
+
+    let theirs = strace_counts(&table);
+    let names = report.names();
+    let mut ours: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for (call, sum) in report.sums(|_| true) {
+        let name = plain_name(&names[&call]).to_owned();
+        // strace counts a call that a signal cut short as an error.
+        let errors = sum.errors.values().sum::<u64>() + sum.interrupted;
+        ours.insert(name, (sum.calls, errors));
+    }
+    // Calls that never return are no calls to strace.
+    ours.remove("exit");
+    ours.remove("exit_group");
+    // The read in which the shell waited began before we attached; strace made it begin again.
+    if let Some(reads) = ours.get_mut("read") {
+        reads.0 += report.ledger().get("in_flight_at_attach");
+    }
+    // What rt_sigreturn "returns" is a register of the program, which strace reads as an errno.
+    let mut differences = Vec::new();
+    let all: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    for name in all {
+        let (mine, its) = (ours.get(name).copied(), theirs.get(name).copied());
+        let same =
+            if name == "rt_sigreturn" { mine.map(|row| row.0) == its.map(|row| row.0) } else { mine == its };
+        if !same {
+            differences.push(format!("{name}: (calls, errors) {mine:?}, strace {its:?}"));
+        }
+    }
+    assert!(differences.is_empty(), "{command:?}\n{}", differences.join("\n"));
+    assert!(theirs.len() > 10, "a real program makes many different calls: {theirs:?}");
+}
+
+both_families! {
+    shell_that_forks(family) {
+        assert_like_strace(family, &["sh", "-c", "i=0; while [ $i -lt 50 ]; do /bin/true; i=$((i+1)); done"]);
+    }
+
+    pipeline(family) {
+        assert_like_strace(family, &["sh", "-c", "tar c /usr/share/doc 2>/dev/null | wc -c"]);
+    }
+
+    find(family) {
+        assert_like_strace(family, &["find", "/usr", "-name", "x"]);
+    }
+
+    python(family) {
+        require_program("python3");
+        assert_like_strace(family, &["python3", "-c", "import json, ssl"]);
+    }
+
+    git_log(family) {
+        require_program("git");
+        assert_like_strace(family, &["git", "-C", env!("CARGO_MANIFEST_DIR"), "log"]);
+    }
+}
