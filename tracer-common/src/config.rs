@@ -5,7 +5,7 @@ use crate::abi::Abi;
 
 /// Syscall numbers per ABI that a filter can name; higher ones are "unknown" and follow
 /// [`Config::unknown_wanted`].
-pub const FILTERABLE: usize = 512;
+pub const FILTERABLE: usize = 576;
 /// Words of the syscall bitmap: [`FILTERABLE`] bits for each ABI.
 pub const BITMAP_WORDS: usize = FILTERABLE / 64 * Abi::ALL.len();
 

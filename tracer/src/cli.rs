@@ -119,6 +119,14 @@ pub enum Verb {
     Top(TopOptions),
 }
 
+impl Verb {
+    /// Whether failures are told at length.
+    pub fn is_verbose(&self) -> bool {
+        let Self::Top(options) = self;
+        options.verbose
+    }
+}
+
 /// Options of `tracer top`, as given.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]

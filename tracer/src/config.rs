@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::cli::TopOptions;
 use crate::human;
 use crate::process::Comm;
+use crate::syscalls::filter::{FilterError, SyscallSet};
 
 /// Shortest interval; below it, publishing costs more than collecting.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -47,8 +48,8 @@ pub enum Target {
 /// Which calls of the target count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The sets of `-e` as written; empty for every syscall.
-    pub syscalls: Vec<String>,
+    /// The set of `-e`; `None` for every syscall.
+    pub syscalls: Option<SyscallSet>,
     /// Only calls that failed.
     pub failed_only: bool,
     /// Only calls at least this slow; 0 for all.
@@ -148,6 +149,9 @@ pub enum SettingsError {
          next: tracer -- CMD [ARGS]..."
     )]
     EmptyCommand,
+    /// `-e` with something that is no syscall.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
 }
 
 impl TryFrom<TopOptions> for Settings {
@@ -162,7 +166,7 @@ impl TryFrom<TopOptions> for Settings {
         Ok(Self {
             target,
             filter: Filter {
-                syscalls: options.expressions,
+                syscalls: syscalls(&options.expressions)?,
                 failed_only: options.failed_only,
                 slower_ns: options.slower.map_or(0, nanoseconds),
             },
@@ -175,6 +179,11 @@ impl TryFrom<TopOptions> for Settings {
             verbose: options.verbose,
         })
     }
+}
+
+fn syscalls(expressions: &[String]) -> Result<Option<SyscallSet>, FilterError> {
+    let set = SyscallSet::parse(expressions)?;
+    Ok((!set.is_all()).then_some(set))
 }
 
 fn target(
@@ -400,7 +409,11 @@ mod tests {
         let run = settings(&["-e", "%net", "-x", "--slower", "10ms", "-d", "2m"]).expect("valid");
         assert_eq!(
             run.filter,
-            Filter { syscalls: vec!["%net".to_owned()], failed_only: true, slower_ns: 10_000_000 }
+            Filter {
+                syscalls: Some(SyscallSet::parse(&["%net".to_owned()]).expect("a class")),
+                failed_only: true,
+                slower_ns: 10_000_000
+            }
         );
         assert_eq!(run.duration, Some(Duration::from_mins(2)));
     }

@@ -115,7 +115,9 @@ pub enum DecodeError {
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     let &kind = bytes.first().ok_or(DecodeError::Empty)?;
     match kind {
-        kind::CALL | kind::NO_RETURN | kind::DENIED | kind::DIED => decode_call(kind, bytes).map(Record::Call),
+        kind::CALL | kind::NO_RETURN | kind::DENIED | kind::DIED => {
+            decode_call(kind, bytes).map(Record::Call)
+        }
         kind::SEEN => decode_process(kind, ProcessChange::Seen, bytes),
         kind::EXEC => decode_process(kind, ProcessChange::Exec, bytes),
         kind::EXIT => decode_process(kind, ProcessChange::Exit, bytes),
@@ -135,9 +137,7 @@ fn decode_call(kind: u8, bytes: &[u8]) -> Result<CallEvent, DecodeError> {
     let nr = half(fixed, 4) as i32;
     let ret = word(fixed, 32) as i64;
     let end = match kind {
-        kind::CALL => {
-            End::Returned { outcome: classify(abi, nr, ret), latency_ns: word(fixed, 24), ret }
-        }
+        kind::CALL => End::Returned { outcome: classify(abi, nr, ret), latency_ns: word(fixed, 24), ret },
         kind::NO_RETURN => End::NeverReturns,
         kind::DENIED => match ret {
             -4095..=-1 => End::Denied { errno: -ret as u16 },

@@ -230,15 +230,30 @@ mod tests {
     use tracer_common::record::{CallRecord, ProcessRecord};
 
     fn call(tgid: u32, nr: i32, latency_ns: u64, ret: i64) -> Vec<u8> {
-        let record =
-            CallRecord { kind: kind::CALL, nr, tgid, tid: tgid, enter_ns: 1, latency_ns, ret, ..CallRecord::default() };
+        let record = CallRecord {
+            kind: kind::CALL,
+            nr,
+            tgid,
+            tid: tgid,
+            enter_ns: 1,
+            latency_ns,
+            ret,
+            ..CallRecord::default()
+        };
         call_bytes(&record, false)
     }
 
     fn process(what: u8, tgid: u32, start_ns: u64, comm: &str) -> Vec<u8> {
         let comm = Comm::new(comm).to_kernel();
-        let record =
-            ProcessRecord { kind: what, tgid, tid: tgid, start_ns, comm, thread_comm: comm, ..ProcessRecord::default() };
+        let record = ProcessRecord {
+            kind: what,
+            tgid,
+            tid: tgid,
+            start_ns,
+            comm,
+            thread_comm: comm,
+            ..ProcessRecord::default()
+        };
         process_bytes(&record)
     }
 

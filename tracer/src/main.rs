@@ -15,10 +15,12 @@ fn main() -> ExitCode {
             return ExitCode::from(error.exit_code() as u8);
         }
     };
-    match commands::run(cli.into_verb()) {
+    let verb = cli.into_verb();
+    let verbose = verb.is_verbose();
+    match commands::run(verb) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            let text = commands::error_text(&error);
+            let text = commands::error_text(&error, verbose);
             let _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::from(commands::error_status(&error).unwrap_or(exit_status::RUN_TIME))
         }

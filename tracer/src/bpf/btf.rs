@@ -81,11 +81,11 @@ impl Btf {
     fn entry_bytes(info: u32) -> Option<usize> {
         let members = (info & 0xffff) as usize;
         let extra = match (info >> 24) & 0x1f {
-            1 | 14 | 17 => 4,              // INT, VAR, DECL_TAG
-            3 => 12,                       // ARRAY
+            1 | 14 | 17 => 4,                // INT, VAR, DECL_TAG
+            3 => 12,                         // ARRAY
             4 | 5 | 15 | 19 => 12 * members, // STRUCT, UNION, DATASEC, ENUM64
-            6 | 13 => 8 * members,         // ENUM, FUNC_PROTO
-            2 | 7..=12 | 16 | 18 => 0,     // PTR, FWD, TYPEDEF, CV, RESTRICT, FUNC, FLOAT, TYPE_TAG
+            6 | 13 => 8 * members,           // ENUM, FUNC_PROTO
+            2 | 7..=12 | 16 | 18 => 0,       // PTR, FWD, TYPEDEF, CV, RESTRICT, FUNC, FLOAT, TYPE_TAG
             _ => return None,
         };
         Some(12 + extra)
@@ -132,7 +132,8 @@ impl Btf {
                 return Some(Member { bit_offset, type_id });
             }
             if name.is_empty()
-                && let Some(inner) = self.position_of(type_id).and_then(|inner| self.member(inner, wanted, depth + 1))
+                && let Some(inner) =
+                    self.position_of(type_id).and_then(|inner| self.member(inner, wanted, depth + 1))
             {
                 return Some(Member { bit_offset: bit_offset + inner.bit_offset, ..inner });
             }

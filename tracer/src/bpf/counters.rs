@@ -72,7 +72,11 @@ fn difference(now: &SpillCell, before: &SpillCell) -> SpillCell {
         } else {
             lower_bound(lowest, SPILL_GROUPING_POWER).max(now.min_ns_plus_one.saturating_sub(1)) + 1
         },
-        max_ns: if max_moved { now.max_ns } else { upper_bound(highest, SPILL_GROUPING_POWER).min(now.max_ns) },
+        max_ns: if max_moved {
+            now.max_ns
+        } else {
+            upper_bound(highest, SPILL_GROUPING_POWER).min(now.max_ns)
+        },
         histogram,
     }
 }

@@ -154,13 +154,18 @@ struct Hook {
     name: &'static str,
 }
 
-const TASK_EXIT: Hook =
-    Hook { raw: "raw_task_exit", classic: "classic_task_exit", category: "sched", name: "sched_process_exit" };
+const TASK_EXIT: Hook = Hook {
+    raw: "raw_task_exit",
+    classic: "classic_task_exit",
+    category: "sched",
+    name: "sched_process_exit",
+};
 const EXEC: Hook =
     Hook { raw: "raw_exec", classic: "classic_exec", category: "sched", name: "sched_process_exec" };
 const FORK: Hook =
     Hook { raw: "raw_fork", classic: "classic_fork", category: "sched", name: "sched_process_fork" };
-const SYS_EXIT: Hook = Hook { raw: "raw_exit", classic: "classic_exit", category: "raw_syscalls", name: "sys_exit" };
+const SYS_EXIT: Hook =
+    Hook { raw: "raw_exit", classic: "classic_exit", category: "raw_syscalls", name: "sys_exit" };
 const SYS_ENTER: Hook =
     Hook { raw: "raw_enter", classic: "classic_enter", category: "raw_syscalls", name: "sys_enter" };
 
@@ -168,10 +173,16 @@ impl Kernel {
     /// Loads the programs and makes the maps; nothing is attached yet.
     pub fn load(plan: &Plan) -> Result<Self, LoadError> {
         let offsets = find_offsets();
-        let online = aya::util::online_cpus()
-            .map_err(|(path, error)| LoadError { step: "count CPUs", message: format!("{path}: {error}"), errno: None })?;
-        let possible = aya::util::nr_cpus()
-            .map_err(|(path, error)| LoadError { step: "count CPUs", message: format!("{path}: {error}"), errno: None })?;
+        let online = aya::util::online_cpus().map_err(|(path, error)| LoadError {
+            step: "count CPUs",
+            message: format!("{path}: {error}"),
+            errno: None,
+        })?;
+        let possible = aya::util::nr_cpus().map_err(|(path, error)| LoadError {
+            step: "count CPUs",
+            message: format!("{path}: {error}"),
+            errno: None,
+        })?;
         let ring_bytes = plan.ring_bytes.unwrap_or_else(|| rings::default_bytes(online.len()));
         let config = config_of(plan, offsets, ring_bytes);
         let mut loader = EbpfLoader::new();
@@ -186,7 +197,8 @@ impl Kernel {
         let outer = ebpf.map_mut("RINGS").ok_or_else(|| missing("RINGS"))?;
         let mut outer: ArrayOfMaps<&mut MapData, RingBuf<MapData>> =
             outer.try_into().map_err(|error| LoadError::new(step, &error))?;
-        let rings = Rings::create(&mut outer, &online, ring_bytes).map_err(|error| LoadError::new(step, &error))?;
+        let rings =
+            Rings::create(&mut outer, &online, ring_bytes).map_err(|error| LoadError::new(step, &error))?;
 
         let step = "open the maps";
         let slots = match ebpf.map("SLOTS") {
@@ -373,7 +385,10 @@ pub fn attach_floor(family: Family) -> Result<Ebpf, LoadError> {
         let program = if family == Family::Raw { raw } else { classic };
         match ebpf.program_mut(program).ok_or_else(|| missing(program))? {
             Program::RawTracePoint(program) => {
-                program.load().and_then(|()| program.attach(name).map(drop)).map_err(|e| LoadError::new(step, &e))?;
+                program
+                    .load()
+                    .and_then(|()| program.attach(name).map(drop))
+                    .map_err(|e| LoadError::new(step, &e))?;
             }
             Program::TracePoint(program) => {
                 program
@@ -417,8 +432,10 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
 fn find_offsets() -> Offsets {
     let mut offsets = Offsets {
         arch: if cfg!(target_arch = "aarch64") { arch::AARCH64 } else { arch::X86_64 },
-        fork_child_pid: tracefs::field_offset("sched/sched_process_fork", "child_pid").unwrap_or(Offsets::UNKNOWN),
-        exec_old_pid: tracefs::field_offset("sched/sched_process_exec", "old_pid").unwrap_or(Offsets::UNKNOWN),
+        fork_child_pid: tracefs::field_offset("sched/sched_process_fork", "child_pid")
+            .unwrap_or(Offsets::UNKNOWN),
+        exec_old_pid: tracefs::field_offset("sched/sched_process_exec", "old_pid")
+            .unwrap_or(Offsets::UNKNOWN),
         ..Offsets::NONE
     };
     if let Some(btf) = Btf::of_running_kernel() {

@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn ring_sizes_are_powers_of_two_between_their_bounds() {
-        for (cpus, bytes) in [(1, MOST_BYTES), (32, MOST_BYTES), (33, 2 << 20), (256, 512 << 10), (4096, LEAST_BYTES)] {
+        for (cpus, bytes) in
+            [(1, MOST_BYTES), (32, MOST_BYTES), (33, 2 << 20), (256, 512 << 10), (4096, LEAST_BYTES)]
+        {
             assert_eq!(default_bytes(cpus), bytes, "{cpus} CPUs");
         }
         assert!(default_bytes(0).is_power_of_two());

@@ -7,6 +7,7 @@ mod top;
 use anyhow::Result;
 
 use crate::bpf::loader::LoadError;
+use crate::bpf::{facts, preflight};
 use crate::cli::{Verb, exit_status};
 use crate::config::{Settings, SettingsError};
 use crate::launch::LaunchError;
@@ -19,11 +20,15 @@ pub fn run(verb: Verb) -> Result<u8> {
 }
 
 /// What is printed when a run has failed.
-pub fn error_text(error: &anyhow::Error) -> String {
-    if let Some(failure) = error.downcast_ref::<LoadError>() {
-        return format!("error: {failure}");
+pub fn error_text(error: &anyhow::Error, verbose: bool) -> String {
+    if let Some(error) = error.downcast_ref::<LoadError>() {
+        let facts = facts::gather(error.errno);
+        let failure = preflight::explain(&facts, error.step, &error.message);
+        return if verbose { format!("{failure:#}") } else { failure.to_string() };
     }
-    format!("{error:#}")
+    let text = format!("{error:#}");
+    // Errors of the edges explain themselves in lines of their own.
+    if text.starts_with("error: ") { text } else { format!("error: {text}") }
 }
 
 /// The exit status that belongs to it; `None` for a plain run-time error.

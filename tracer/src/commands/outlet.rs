@@ -28,7 +28,8 @@ impl Outlet {
             Destination::Stdout => Box::new(io::stdout()),
             Destination::Stderr => Box::new(io::stderr()),
             Destination::File(path) => {
-                let file = File::create(&path).with_context(|| format!("cannot write '{}'", path.display()))?;
+                let file =
+                    File::create(&path).with_context(|| format!("cannot write '{}'", path.display()))?;
                 Box::new(file)
             }
         };
@@ -45,7 +46,12 @@ impl Outlet {
     }
 
     /// One interval.
-    pub(super) fn interval(&mut self, interval: &Interval, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
+    pub(super) fn interval(
+        &mut self,
+        interval: &Interval,
+        snapshot: &Snapshot,
+        run: &RunInfo,
+    ) -> io::Result<()> {
         match self {
             Self::Text(out) => {
                 write_tables(out, snapshot, run, Scope::Interval)?;

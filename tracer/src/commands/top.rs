@@ -20,6 +20,7 @@ use crate::report::json::Meta;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::source::live::{Live, Tick};
+use crate::syscalls::filter::SyscallSet;
 
 /// Intervals that may wait for us; beyond it they join into longer ones.
 const QUEUE: usize = 4;
@@ -89,12 +90,14 @@ impl Session {
             filter: info.filter.clone().unwrap_or_default(),
             interval_ns: settings.interval.as_nanos() as u64,
             start_ns,
-            start_unix_ns: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64),
+            start_unix_ns: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |now| now.as_nanos() as u64),
             notices: info.notices.clone(),
         };
         let (sender, ticks) = mpsc::channel(QUEUE);
-        let live =
-            Live::start(kernel, settings.interval, start_ns, sender).context("cannot start the drain thread")?;
+        let live = Live::start(kernel, settings.interval, start_ns, sender)
+            .context("cannot start the drain thread")?;
         let watched = found.pids();
         let command = match found {
             Found::Command(held) => Some(Command::release(held)?),
@@ -305,7 +308,7 @@ fn plan(settings: &Settings, found: &Found) -> Plan {
         follow: found.follows(),
         comms: found.names().to_vec(),
         args: settings.args,
-        syscalls: None /*SET*/,
+        syscalls: settings.filter.syscalls.as_ref().map(SyscallSet::bitmap),
         failed_only: settings.filter.failed_only,
         slower_ns: settings.filter.slower_ns,
         ring_bytes: settings.ring_bytes,
@@ -339,6 +342,9 @@ fn notices(kernel: &Kernel, settings: &Settings) -> Vec<String> {
 
 fn filter_words(settings: &Settings) -> Option<String> {
     let mut words = Vec::new();
+    if let Some(set) = &settings.filter.syscalls {
+        words.push(set.to_string());
+    }
     if settings.filter.failed_only {
         words.push("failed only".to_owned());
     }

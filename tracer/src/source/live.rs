@@ -41,7 +41,12 @@ pub struct Live {
 
 impl Live {
     /// Starts draining. `kernel` is attached already; intervals go to `ticks` every `interval`.
-    pub fn start(kernel: Kernel, interval: Duration, start_ns: u64, ticks: Sender<Tick>) -> std::io::Result<Self> {
+    pub fn start(
+        kernel: Kernel,
+        interval: Duration,
+        start_ns: u64,
+        ticks: Sender<Tick>,
+    ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let drain = Drain {
             kernel,

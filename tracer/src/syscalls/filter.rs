@@ -30,7 +30,7 @@ pub use error::FilterError;
 use members::Members;
 
 /// The calls that a filter wants: a definite answer for every number of every table, unknown ones included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyscallSet {
     members: Members,
     text: String,
