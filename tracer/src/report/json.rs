@@ -541,9 +541,6 @@ mod tests {
         assert_eq!((&cell["syscall"], &cell["abi"]), (&Value::from("read"), &Value::from("i386")));
     }
 
-    #[test]
-    fn unknown_errnos_keep_their_number() {}
-
     /// Figures per (pid, start, abi, nr) that add up over intervals.
     type Sums = BTreeMap<(u64, u64, String, i64), [u64; 5]>;
 

@@ -11,7 +11,7 @@ const WORDS: usize = names::NUMBERS / 64;
 const TABLES: usize = Abi::ALL.len();
 
 /// A set of calls. Arrays are indexed by discriminant of [`Abi`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Members {
     /// The numbers below [`names::NUMBERS`].
     bits: [[u64; WORDS]; TABLES],
