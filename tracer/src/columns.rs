@@ -18,6 +18,12 @@ const AGE_SHOWN_NS: u64 = 100_000_000;
 /// Blank cells between two columns.
 pub const GAP: usize = 1;
 
+/// Columns that are dropped this early or earlier are shown only where names are not cut for them.
+const EXTRA: u8 = 7;
+
+/// Width at which hardly a name is cut.
+const COMFORT: usize = 16;
+
 /// Which span of time rates and counts describe. Latencies always describe all calls since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
@@ -43,6 +49,10 @@ pub enum Row<'a> {
         all: &'a CallStats,
         /// Time in scope in those that do not wait by design.
         busy_ns: u64,
+        /// Open calls that its rows show.
+        in_flight: u64,
+        /// Age of the oldest of them.
+        oldest_ns: u64,
     },
 }
 
@@ -151,6 +161,9 @@ pub static CALLS_OF_PROCESS: [Column; 14] = [
 
 /// Columns of the table of errors.
 pub static ERRNOS: [Column; 7] = [ERRNO, CALL, PROCESS, ERRNO_RATE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
+
+/// Columns of the errors of one syscall.
+pub static ERRNOS_OF_CALL: [Column; 5] = [ERRNO, ERRNO_RATE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
 
 /// What most columns have in common: a number, seven cells wide.
 const FIGURE: Column = Column {
@@ -340,8 +353,9 @@ const IN_FLIGHT: Column = Column {
     max_width: 10,
     drop: [Some(1), Some(1)],
     text: |row, _| match row {
-        Row::Sum { all, .. } => in_flight_text(all),
-        _ => latency_of(row).map_or_else(String::new, in_flight_text),
+        Row::Sum { in_flight, oldest_ns, .. } => in_flight_text(in_flight, oldest_ns),
+        _ => latency_of(row)
+            .map_or_else(String::new, |stats| in_flight_text(stats.in_flight, stats.oldest_in_flight_ns)),
     },
     key: |row, _| number(latency_of(row).map(|stats| stats.oldest_in_flight_ns)),
     ..FIGURE
@@ -349,6 +363,7 @@ const IN_FLIGHT: Column = Column {
 
 const CALLS: Column = Column {
     id: "calls",
+    aliases: &["rate"],
     title: "CALLS",
     about: "calls that ended since the start",
     width: 11,
@@ -361,6 +376,7 @@ const CALLS: Column = Column {
 
 const ERRORS: Column = Column {
     id: "errors",
+    aliases: &["err"],
     title: "ERRORS",
     about: "failed calls since the start",
     width: 9,
@@ -406,7 +422,7 @@ const ERRNO: Column = Column {
 
 const ERRNO_RATE: Column = Column {
     id: "now",
-    aliases: &["rate"],
+    aliases: &["rate", "err"],
     title: "NOW/s",
     about: "calls that failed with it, a second, in the last interval",
     drop: [Some(1), None],
@@ -417,6 +433,7 @@ const ERRNO_RATE: Column = Column {
 
 const ERRNO_COUNT: Column = Column {
     id: "count",
+    aliases: &["rate", "err"],
     title: "COUNT",
     about: "calls that failed with it since the start",
     drop: [Some(1), Some(1)],
@@ -534,9 +551,19 @@ impl Column {
     }
 }
 
-/// Index in `set` of the column called `name`.
-pub fn find(set: &[Column], name: &str) -> Option<usize> {
-    set.iter().position(|column| column.answers_to(name))
+/// Index in `set` of the first column in `scope` that answers to `name`.
+pub fn find(set: &[Column], scope: Scope, name: &str) -> Option<usize> {
+    set.iter().position(|column| column.is_in(scope) && column.answers_to(name))
+}
+
+/// Index in `set` of the column that tells in `scope` what the one at `index` tells in the other: itself, or
+/// one with a name in common, such as calls a second and calls. The first where there is none.
+pub fn counterpart(set: &[Column], scope: Scope, index: usize) -> usize {
+    match set.get(index) {
+        Some(column) if column.is_in(scope) => index,
+        Some(column) => column.aliases.iter().find_map(|alias| find(set, scope, alias)).unwrap_or(0),
+        None => 0,
+    }
 }
 
 /// The columns of `set` that fit on a line of `width` cells, the least important left out and names
@@ -549,14 +576,21 @@ pub fn lay_out(set: &'static [Column], scope: Scope, width: usize) -> Vec<Placed
         .map(|(index, column)| Placed { index, column, width: column.width })
         .collect();
     let used = |placed: &[Placed]| placed.iter().map(|at| at.width + GAP).sum::<usize>().saturating_sub(GAP);
-    while used(&placed) > width {
+    let cut_from_names = |placed: &[Placed]| {
+        placed.iter().map(|at| COMFORT.min(at.column.max_width).saturating_sub(at.width)).sum::<usize>()
+    };
+    loop {
         let rank = |at: &Placed| at.column.drop[scope.index()].unwrap_or(0);
         // Of equally important ones the last goes first.
-        let Some((at, _)) =
-            placed.iter().enumerate().filter(|(_, at)| rank(at) > 0).max_by_key(|(_, at)| rank(at))
+        let Some((at, rank)) =
+            placed.iter().map(rank).enumerate().filter(|(_, rank)| *rank > 0).max_by_key(|(_, rank)| *rank)
         else {
             break;
         };
+        let wanted = used(&placed) + if rank >= EXTRA { cut_from_names(&placed) } else { 0 };
+        if wanted <= width {
+            break;
+        }
         placed.remove(at);
     }
     let mut spare = width.saturating_sub(used(&placed));
@@ -585,7 +619,8 @@ pub fn rank(row: Row<'_>, scope: Scope) -> Rank {
             }
         }
         Row::Call(call) if is_stuck(call) => Rank::Stuck,
-        Row::Call(call) if call.waits_by_design => Rank::Waiting,
+        // A wait that times out or is interrupted is no failure of work either.
+        Row::Call(call) | Row::Error(_, call, _) if call.waits_by_design => Rank::Waiting,
         _ => Rank::Work,
     }
 }
@@ -765,8 +800,8 @@ fn share(part: u64, whole: u64) -> String {
     if percent.len() < BUSY.width { percent } else { human::short_count(part as f64 / whole as f64 * 100.0) }
 }
 
-fn in_flight_text(stats: &CallStats) -> String {
-    match (stats.in_flight, stats.oldest_in_flight_ns) {
+fn in_flight_text(in_flight: u64, oldest_ns: u64) -> String {
+    match (in_flight, oldest_ns) {
         (0, _) => String::new(),
         (open, age_ns) if age_ns < AGE_SHOWN_NS => human::count(open),
         (open, age_ns) => {
@@ -806,9 +841,24 @@ mod tests {
             for (index, column) in set.iter().enumerate() {
                 assert!(column.title.width() < column.width, "{}", column.title);
                 assert!(column.max_width >= column.width && !column.about.is_empty(), "{}", column.title);
-                assert_eq!(find(set, column.id), Some(index), "{}", column.id);
-                assert_eq!(find(set, column.title), Some(index), "{}", column.title);
+                let scope = if column.is_in(Scope::Interval) { Scope::Interval } else { Scope::Total };
+                assert_eq!(find(set, scope, column.id), Some(index), "{}", column.id);
+                assert_eq!(find(set, scope, column.title), Some(index), "{}", column.title);
             }
+        }
+    }
+
+    #[test]
+    fn the_other_scope_sorts_by_the_same_figure() {
+        for (set, name, other) in [
+            (&PROCESSES[..], "CALLS/s", "CALLS"),
+            (&PROCESSES[..], "ERR/s", "ERRORS"),
+            (&CALLS_OF_PROCESS[..], "CALLS/s", "CALLS"),
+            (&CALLS_OF_PROCESS[..], "BUSY%", "BUSY%"),
+            (&ERRNOS[..], "NOW/s", "COUNT"),
+        ] {
+            let index = find(set, Scope::Interval, name).expect("a column");
+            assert_eq!(set[counterpart(set, Scope::Total, index)].title, other);
         }
     }
 
