@@ -71,6 +71,9 @@ pub async fn run(
                 None => return Ok(Exit::Asked),
             },
             number = signals.next() => return Ok(Exit::Signal(number)),
+            () = terminal::lost() => {
+                return Err(io::Error::other("a part of tracer panicked; its report is above, please file it"));
+            }
             _ = &mut finished => return Ok(Exit::Finished),
             () = sleep_until(next_frame), if dirty => {
                 terminal.draw(|frame| view::view(&model, frame))?;

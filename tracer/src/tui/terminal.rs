@@ -13,9 +13,13 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
+use tokio::sync::Notify;
 
 /// Whether the terminal is ours. Shared with the panic hook, which has no other way to know.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Told when a panic gave the terminal back.
+static GIVEN_BACK: Notify = Notify::const_new();
 
 type PanicHook = dyn Fn(&panic::PanicHookInfo<'_>) + Send + Sync;
 
@@ -35,6 +39,7 @@ impl Terminal {
         panic::set_hook(Box::new(move |info| {
             give_back();
             before(info);
+            GIVEN_BACK.notify_one();
         }));
         TAKEN.store(true, Ordering::SeqCst);
         let taken = (|| {
@@ -80,6 +85,13 @@ impl Drop for Terminal {
 fn restore_hook(hook: Arc<PanicHook>) {
     drop(panic::take_hook());
     panic::set_hook(Box::new(move |info| hook(info)));
+}
+
+/// Ready when a panic anywhere in the process has given the terminal back: it must not be drawn on any more.
+pub(crate) async fn lost() {
+    while TAKEN.load(Ordering::SeqCst) {
+        GIVEN_BACK.notified().await;
+    }
 }
 
 /// Gives the terminal back if it is ours. Errors are of no use here: a terminal that is gone needs nothing.

@@ -491,7 +491,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn nothing_that_happens_makes_any_terminal_panic(
         first in fixture::any_snapshot(),

@@ -163,7 +163,7 @@ fn draw_histogram(model: &Model, stats: &CallStats, buffer: &mut Buffer, area: R
             "{} {} {}",
             columns::fit(&human::duration(bin.low_ns), LABEL, Align::Right),
             columns::fit(&bar(bin.count, most, bar_width), bar_width, Align::Left),
-            columns::fit(&short(bin.count, COUNT), COUNT, Align::Right),
+            columns::fit(&columns::whole(bin.count, COUNT), COUNT, Align::Right),
         );
         let line = Line::from(vec![
             Span::styled(text, model.theme.plain()),
@@ -191,11 +191,6 @@ fn bar(count: u64, most: u64, width: usize) -> String {
         ((count as f64 / most as f64 * width as f64 * 8.0).round() as usize).clamp(1, width * 8 + 1);
     let text = "█".repeat(eighths / 8);
     text + EIGHTHS[eighths % 8]
-}
-
-fn short(count: u64, width: usize) -> String {
-    let full = human::count(count);
-    if full.len() <= width { full } else { human::short_count(count as f64) }
 }
 
 fn draw_lists(model: &Model, call: &CallRow, buffer: &mut Buffer, area: Rect) {
