@@ -57,15 +57,16 @@ pub fn write_tables(
 
 fn write_header(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo, scope: Scope) -> io::Result<()> {
     let state: Vec<String> = trust::words(&snapshot.ledger).into_iter().map(|word| word.short).collect();
+    let at_least = trust::at_least(&snapshot.ledger);
     let mut parts = vec![
         human::safe_text(run.target.as_bytes()),
         format!("on {}", human::safe_text(run.host.as_bytes())),
         human::clock(snapshot.elapsed_ns()),
-        format!("{} calls", human::count(snapshot.all.calls)),
+        format!("{at_least}{} calls", human::count(snapshot.all.calls)),
     ];
     if scope == Scope::Interval {
         let rate = snapshot.per_second(snapshot.all.recent_calls);
-        parts.push(format!("{} calls/s", human::short_count(rate)));
+        parts.push(format!("{at_least}{} calls/s", human::short_count(rate)));
     }
     parts.push(state.join(", "));
     if let Some(filter) = &run.filter {

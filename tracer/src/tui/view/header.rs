@@ -25,12 +25,13 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         left.insert(3, Piece::new(text, theme.note(), 1));
     }
     left.retain(|piece| !piece.text.is_empty());
+    let at_least = trust::at_least(&model.latest.ledger);
     // A rate of the moment before the end would read as if it went on.
     let pace = if run.ended.is_some() {
-        format!("{} calls", human::count(snapshot.all.calls))
+        format!("{at_least}{} calls", human::count(snapshot.all.calls))
     } else {
         let rate = snapshot.per_second(snapshot.all.recent_calls);
-        format!("{} calls/s", human::short_count(rate))
+        format!("{at_least}{} calls/s", human::short_count(rate))
     };
     let mut right = vec![Piece::new(pace, theme.plain(), 3)];
     if let Some(word) = trust::words(&model.latest.ledger).into_iter().next() {
