@@ -1,22 +1,27 @@
 //! The table of columns: what a figure is called, how wide it is, how it is written and how it sorts. The
 //! screen, the text tables, the sort menu and the help all read it, so a figure is the same everywhere.
 
-use std::cmp::Ordering;
+mod cell;
+mod row;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use std::cmp::Ordering;
 
 use crate::human;
 use crate::process::Comm;
-use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
-
-/// Open calls younger than this are not called stuck, whatever their history says.
-const STUCK_NS: u64 = 1_000_000_000;
-
-/// Open calls younger than this are counted but their age is not shown: it only says when we looked.
-const AGE_SHOWN_NS: u64 = 100_000_000;
+use crate::snapshot::ProcessRow;
+pub use cell::{age, clip, fit, whole};
+use cell::{ago, dash, in_flight_text, rate, share, span};
+pub use row::{Context, Rank, Row, is_stuck, rank};
+use row::{busy_ns, call_of, errno_of, latency_of, process_of, stats_of};
 
 /// Blank cells between two columns.
 pub const GAP: usize = 1;
+
+/// Columns that are dropped this early or earlier are shown only where names are not cut for them.
+const EXTRA: u8 = 7;
+
+/// Width at which hardly a name is cut.
+const COMFORT: usize = 16;
 
 /// Which span of time rates and counts describe. Latencies always describe all calls since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,49 +31,6 @@ pub enum Scope {
     Interval,
     /// Everything since the start.
     Total,
-}
-
-/// What a line of a table is about.
-#[derive(Clone, Copy, Debug)]
-pub enum Row<'a> {
-    /// A process. Latencies and busy time are those of its calls that do not wait by design.
-    Process(&'a ProcessRow),
-    /// One syscall, of one process or of many.
-    Call(&'a CallRow),
-    /// One errno of one syscall of one process.
-    Error(&'a ProcessRow, &'a CallRow, &'a ErrnoRow),
-    /// The sum of a table. It has no latencies: those of different calls taken together say nothing.
-    Sum {
-        /// All calls of its rows.
-        all: &'a CallStats,
-        /// Time in scope in those that do not wait by design.
-        busy_ns: u64,
-    },
-}
-
-/// The spans of time that figures are counted over.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Context {
-    /// Which of the two below applies.
-    pub scope: Scope,
-    /// Length of the last interval, in ns.
-    pub recent_ns: u64,
-    /// `CLOCK_MONOTONIC` where counting began.
-    pub start_ns: u64,
-    /// `CLOCK_MONOTONIC` of the figures.
-    pub end_ns: u64,
-}
-
-/// Where a row belongs before any column is compared. In this order: what never returns comes first, what
-/// only waits comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// A call that should have returned long ago is open.
-    Stuck,
-    /// Work.
-    Work,
-    /// Idle, or only in calls that wait by design.
-    Waiting,
 }
 
 /// What a column sorts by.
@@ -151,6 +113,9 @@ pub static CALLS_OF_PROCESS: [Column; 14] = [
 
 /// Columns of the table of errors.
 pub static ERRNOS: [Column; 7] = [ERRNO, CALL, PROCESS, ERRNO_RATE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
+
+/// Columns of the errors of one syscall.
+pub static ERRNOS_OF_CALL: [Column; 5] = [ERRNO, ERRNO_RATE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
 
 /// What most columns have in common: a number, seven cells wide.
 const FIGURE: Column = Column {
@@ -324,7 +289,11 @@ const MAX: Column = Column {
     title: "MAX",
     about: "the slowest call since the start, exactly",
     drop: [Some(4), Some(4)],
-    text: |row, _| latency_of(row).filter(|stats| !stats.latencies.is_empty()).map_or_else(dash, max_text),
+    text: |row, _| {
+        latency_of(row)
+            .filter(|stats| !stats.latencies.is_empty())
+            .map_or_else(dash, |stats| span(stats.max_ns))
+    },
     key: |row, _| {
         number(latency_of(row).filter(|stats| !stats.latencies.is_empty()).map(|stats| stats.max_ns))
     },
@@ -340,8 +309,9 @@ const IN_FLIGHT: Column = Column {
     max_width: 10,
     drop: [Some(1), Some(1)],
     text: |row, _| match row {
-        Row::Sum { all, .. } => in_flight_text(all),
-        _ => latency_of(row).map_or_else(String::new, in_flight_text),
+        Row::Sum { in_flight, oldest_ns, .. } => in_flight_text(in_flight, oldest_ns),
+        _ => latency_of(row)
+            .map_or_else(String::new, |stats| in_flight_text(stats.in_flight, stats.oldest_in_flight_ns)),
     },
     key: |row, _| number(latency_of(row).map(|stats| stats.oldest_in_flight_ns)),
     ..FIGURE
@@ -349,6 +319,7 @@ const IN_FLIGHT: Column = Column {
 
 const CALLS: Column = Column {
     id: "calls",
+    aliases: &["rate"],
     title: "CALLS",
     about: "calls that ended since the start",
     width: 11,
@@ -361,6 +332,7 @@ const CALLS: Column = Column {
 
 const ERRORS: Column = Column {
     id: "errors",
+    aliases: &["err"],
     title: "ERRORS",
     about: "failed calls since the start",
     width: 9,
@@ -406,7 +378,7 @@ const ERRNO: Column = Column {
 
 const ERRNO_RATE: Column = Column {
     id: "now",
-    aliases: &["rate"],
+    aliases: &["rate", "err"],
     title: "NOW/s",
     about: "calls that failed with it, a second, in the last interval",
     drop: [Some(1), None],
@@ -417,6 +389,7 @@ const ERRNO_RATE: Column = Column {
 
 const ERRNO_COUNT: Column = Column {
     id: "count",
+    aliases: &["rate", "err"],
     title: "COUNT",
     about: "calls that failed with it since the start",
     drop: [Some(1), Some(1)],
@@ -455,40 +428,6 @@ const LAST_SEEN: Column = Column {
     key: |row, _| number(errno_of(row).map(|errno| errno.last_seen_ns)),
     ..FIGURE
 };
-
-impl Context {
-    /// The spans of `snapshot`.
-    pub fn new(snapshot: &Snapshot, scope: Scope) -> Self {
-        Self { scope, recent_ns: snapshot.recent_ns, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns }
-    }
-
-    /// Length of the span in scope, in ns.
-    pub fn window_ns(&self) -> u64 {
-        match self.scope {
-            Scope::Interval => self.recent_ns,
-            Scope::Total => self.end_ns.saturating_sub(self.start_ns),
-        }
-    }
-
-    fn per_second(&self, recent: u64) -> f64 {
-        if self.recent_ns == 0 { 0.0 } else { recent as f64 * 1e9 / self.recent_ns as f64 }
-    }
-
-    /// Time spent in calls in scope, in ns.
-    pub fn time_ns(&self, stats: &CallStats) -> u64 {
-        match self.scope {
-            Scope::Interval => stats.recent_total_ns,
-            Scope::Total => stats.total_ns,
-        }
-    }
-
-    fn calls_and_errors(&self, stats: &CallStats) -> (u64, u64) {
-        match self.scope {
-            Scope::Interval => (stats.recent_calls, stats.recent_errors),
-            Scope::Total => (stats.calls, stats.errors),
-        }
-    }
-}
 
 impl Scope {
     /// Index into [`Column::drop`].
@@ -534,9 +473,19 @@ impl Column {
     }
 }
 
-/// Index in `set` of the column called `name`.
-pub fn find(set: &[Column], name: &str) -> Option<usize> {
-    set.iter().position(|column| column.answers_to(name))
+/// Index in `set` of the first column in `scope` that answers to `name`.
+pub fn find(set: &[Column], scope: Scope, name: &str) -> Option<usize> {
+    set.iter().position(|column| column.is_in(scope) && column.answers_to(name))
+}
+
+/// Index in `set` of the column that tells in `scope` what the one at `index` tells in the other: itself, or
+/// one with a name in common, such as calls a second and calls. The first where there is none.
+pub fn counterpart(set: &[Column], scope: Scope, index: usize) -> usize {
+    match set.get(index) {
+        Some(column) if column.is_in(scope) => index,
+        Some(column) => column.aliases.iter().find_map(|alias| find(set, scope, alias)).unwrap_or(0),
+        None => 0,
+    }
 }
 
 /// The columns of `set` that fit on a line of `width` cells, the least important left out and names
@@ -549,14 +498,21 @@ pub fn lay_out(set: &'static [Column], scope: Scope, width: usize) -> Vec<Placed
         .map(|(index, column)| Placed { index, column, width: column.width })
         .collect();
     let used = |placed: &[Placed]| placed.iter().map(|at| at.width + GAP).sum::<usize>().saturating_sub(GAP);
-    while used(&placed) > width {
+    let cut_from_names = |placed: &[Placed]| {
+        placed.iter().map(|at| COMFORT.min(at.column.max_width).saturating_sub(at.width)).sum::<usize>()
+    };
+    loop {
         let rank = |at: &Placed| at.column.drop[scope.index()].unwrap_or(0);
         // Of equally important ones the last goes first.
-        let Some((at, _)) =
-            placed.iter().enumerate().filter(|(_, at)| rank(at) > 0).max_by_key(|(_, at)| rank(at))
+        let Some((at, rank)) =
+            placed.iter().map(rank).enumerate().filter(|(_, rank)| *rank > 0).max_by_key(|(_, rank)| *rank)
         else {
             break;
         };
+        let wanted = used(&placed) + if rank >= EXTRA { cut_from_names(&placed) } else { 0 };
+        if wanted <= width {
+            break;
+        }
         placed.remove(at);
     }
     let mut spare = width.saturating_sub(used(&placed));
@@ -566,73 +522,6 @@ pub fn lay_out(set: &'static [Column], scope: Scope, width: usize) -> Vec<Placed
         spare -= grown;
     }
     placed
-}
-
-/// Where `row` belongs before any column is compared.
-pub fn rank(row: Row<'_>, scope: Scope) -> Rank {
-    match row {
-        Row::Process(process) => {
-            let worked = match scope {
-                Scope::Interval => process.work.recent_calls,
-                Scope::Total => process.work.calls,
-            };
-            if process.calls.iter().any(is_stuck) {
-                Rank::Stuck
-            } else if worked > 0 || process.work.in_flight > 0 {
-                Rank::Work
-            } else {
-                Rank::Waiting
-            }
-        }
-        Row::Call(call) if is_stuck(call) => Rank::Stuck,
-        Row::Call(call) if call.waits_by_design => Rank::Waiting,
-        _ => Rank::Work,
-    }
-}
-
-/// Whether a call that does not wait by design has been open for a second, and for longer than 99 in 100
-/// calls like it ever took.
-pub fn is_stuck(call: &CallRow) -> bool {
-    !call.waits_by_design
-        && call.stats.in_flight > 0
-        && call.stats.oldest_in_flight_ns >= STUCK_NS
-        && call.stats.quantile_ns(0.99).is_none_or(|p99| call.stats.oldest_in_flight_ns > p99)
-}
-
-/// `text` in exactly `width` cells: padded on the side away from `align`, or cut with `…`.
-pub fn fit(text: &str, width: usize, align: Align) -> String {
-    let has = text.width();
-    if has > width {
-        let cut = clip(text, width);
-        let blank = " ".repeat(width.saturating_sub(cut.width()));
-        return cut + &blank;
-    }
-    let blank = " ".repeat(width - has);
-    match align {
-        Align::Left => format!("{text}{blank}"),
-        Align::Right => format!("{blank}{text}"),
-    }
-}
-
-/// `text` in at most `width` cells, `…` standing for what was cut.
-pub fn clip(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    let mut used = 0;
-    for character in text.chars() {
-        let cells = character.width().unwrap_or(0);
-        if used + cells + 1 > width {
-            break;
-        }
-        cut.push(character);
-        used += cells;
-    }
-    if width > 0 {
-        cut.push('…');
-    }
-    cut
 }
 
 /// Name of a process as tables show it.
@@ -662,78 +551,6 @@ pub fn errno_text(errno: u16) -> String {
     format!("errno {errno}")
 }
 
-/// How long a call has been open: `310 µs`, `4.2 s`, `41 s`, `02:13`.
-pub fn age(ns: u64) -> String {
-    match ns {
-        0..1_000_000_000 => human::duration(ns),
-        // 9.95 s and up would print as 10.0 s.
-        1_000_000_000..9_950_000_000 => format!("{:.1} s", ns as f64 / 1e9),
-        9_950_000_000..10_000_000_000 => "10 s".to_owned(),
-        10_000_000_000..100_000_000_000 => format!("{} s", ns / 1_000_000_000),
-        100_000_000_000..36_000_000_000_000 => human::clock(ns),
-        _ => hours(ns),
-    }
-}
-
-/// A time in the past: `now`, `12 s ago`, `2 min ago`.
-fn ago(ns: u64) -> String {
-    match ns / 1_000_000_000 {
-        0 => "now".to_owned(),
-        seconds @ 1..60 => format!("{seconds} s ago"),
-        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
-        seconds @ 3600..86_400 => format!("{} h ago", seconds / 3600),
-        seconds => format!("{} d ago", seconds / 86_400),
-    }
-}
-
-fn process_of(row: Row<'_>) -> Option<&ProcessRow> {
-    match row {
-        Row::Process(process) | Row::Error(process, ..) => Some(process),
-        Row::Call(_) | Row::Sum { .. } => None,
-    }
-}
-
-fn call_of(row: Row<'_>) -> Option<&CallRow> {
-    match row {
-        Row::Call(call) | Row::Error(_, call, _) => Some(call),
-        Row::Process(_) | Row::Sum { .. } => None,
-    }
-}
-
-fn errno_of(row: Row<'_>) -> Option<&ErrnoRow> {
-    match row {
-        Row::Error(_, _, errno) => Some(errno),
-        _ => None,
-    }
-}
-
-/// What counts and rates are taken from.
-fn stats_of(row: Row<'_>) -> Option<&CallStats> {
-    match row {
-        Row::Process(process) => Some(&process.all),
-        Row::Call(call) => Some(&call.stats),
-        Row::Sum { all, .. } => Some(all),
-        Row::Error(..) => None,
-    }
-}
-
-/// What latencies and open calls are taken from: waiting by design is not slowness.
-fn latency_of(row: Row<'_>) -> Option<&CallStats> {
-    match row {
-        Row::Process(process) => Some(&process.work),
-        Row::Call(call) => Some(&call.stats),
-        Row::Sum { .. } | Row::Error(..) => None,
-    }
-}
-
-fn busy_ns(row: Row<'_>, at: &Context) -> Option<u64> {
-    match row {
-        Row::Sum { busy_ns, .. } => Some(busy_ns),
-        Row::Call(call) if call.waits_by_design => None,
-        _ => latency_of(row).map(|stats| at.time_ns(stats)),
-    }
-}
-
 fn number(value: Option<u64>) -> SortKey {
     SortKey::Number(value.map_or(-1.0, |value| value as f64))
 }
@@ -746,53 +563,10 @@ fn quantile_key(row: Row<'_>, quantile: f64) -> SortKey {
     number(latency_of(row).and_then(|stats| stats.quantile_ns(quantile)))
 }
 
-fn max_text(stats: &CallStats) -> String {
-    span(stats.max_ns)
-}
-
-/// A duration in at most seven cells; beyond a day in hours.
-fn span(ns: u64) -> String {
-    if ns < 99_999_000_000_000 { human::duration(ns) } else { hours(ns) }
-}
-
-fn hours(ns: u64) -> String {
-    format!("{} h", human::short_count((ns / 3_600_000_000_000) as f64))
-}
-
-/// A share in percent; a thousand threads in one process make it large.
-fn share(part: u64, whole: u64) -> String {
-    let percent = human::percent(part as f64, whole as f64);
-    if percent.len() < BUSY.width { percent } else { human::short_count(part as f64 / whole as f64 * 100.0) }
-}
-
-fn in_flight_text(stats: &CallStats) -> String {
-    match (stats.in_flight, stats.oldest_in_flight_ns) {
-        (0, _) => String::new(),
-        (open, age_ns) if age_ns < AGE_SHOWN_NS => human::count(open),
-        (open, age_ns) => {
-            let both = format!("{}, {}", human::short_count(open as f64), age(age_ns));
-            if both.width() <= IN_FLIGHT.width { both } else { human::short_count(open as f64) }
-        }
-    }
-}
-
-/// A rate with as many digits as it deserves.
-fn rate(per_second: f64) -> String {
-    if per_second < 9.995 { human::short_count(per_second) } else { whole(per_second.round() as u64, 7) }
-}
-
-/// A number in full where it fits, in short where it does not: a cut number would be a wrong number.
-fn whole(number: u64, width: usize) -> String {
-    let full = human::count(number);
-    if full.len() <= width { full } else { human::short_count(number as f64) }
-}
-
-fn dash() -> String {
-    "-".to_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
     use crate::tui::fixture;
 
@@ -806,9 +580,24 @@ mod tests {
             for (index, column) in set.iter().enumerate() {
                 assert!(column.title.width() < column.width, "{}", column.title);
                 assert!(column.max_width >= column.width && !column.about.is_empty(), "{}", column.title);
-                assert_eq!(find(set, column.id), Some(index), "{}", column.id);
-                assert_eq!(find(set, column.title), Some(index), "{}", column.title);
+                let scope = if column.is_in(Scope::Interval) { Scope::Interval } else { Scope::Total };
+                assert_eq!(find(set, scope, column.id), Some(index), "{}", column.id);
+                assert_eq!(find(set, scope, column.title), Some(index), "{}", column.title);
             }
+        }
+    }
+
+    #[test]
+    fn the_other_scope_sorts_by_the_same_figure() {
+        for (set, name, other) in [
+            (&PROCESSES[..], "CALLS/s", "CALLS"),
+            (&PROCESSES[..], "ERR/s", "ERRORS"),
+            (&CALLS_OF_PROCESS[..], "CALLS/s", "CALLS"),
+            (&CALLS_OF_PROCESS[..], "BUSY%", "BUSY%"),
+            (&ERRNOS[..], "NOW/s", "COUNT"),
+        ] {
+            let index = find(set, Scope::Interval, name).expect("a column");
+            assert_eq!(set[counterpart(set, Scope::Total, index)].title, other);
         }
     }
 
@@ -856,46 +645,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn ages_grow_without_growing_wide() {
-        for (ns, text) in [
-            (310_000, "310 µs"),
-            (4_230_000_000, "4.2 s"),
-            (9_990_000_000, "10 s"),
-            (41_900_000_000, "41 s"),
-            (133_000_000_000, "02:13"),
-        ] {
-            assert_eq!(age(ns), text);
-        }
-        assert_eq!(ago(0), "now");
-        assert_eq!(ago(12_000_000_000), "12 s ago");
-        assert_eq!(ago(7_300_000_000_000), "2 h ago");
-    }
-
-    #[test]
-    fn cut_text_says_so_and_keeps_its_cells() {
-        assert_eq!(fit("systemd-journald", 8, Align::Left), "systemd…");
-        assert_eq!(fit("7", 3, Align::Right), "  7");
-        assert_eq!(fit("日本語", 4, Align::Left), "日… ");
-        assert_eq!(fit("abc", 0, Align::Left), "");
-    }
-
-    #[test]
-    fn stuck_needs_a_second_beyond_its_habit_and_no_design() {
-        let mut call = fixture::call("read", &[1_000; 100]);
-        call.stats.in_flight = 1;
-        call.stats.oldest_in_flight_ns = STUCK_NS;
-        assert!(is_stuck(&call));
-        call.waits_by_design = true;
-        assert!(!is_stuck(&call));
-        call.waits_by_design = false;
-        call.stats.oldest_in_flight_ns = STUCK_NS - 1;
-        assert!(!is_stuck(&call));
-        let mut slow = fixture::call("fsync", &[5_000_000_000; 100]);
-        slow.stats.in_flight = 1;
-        slow.stats.oldest_in_flight_ns = 2_000_000_000;
-        assert!(!is_stuck(&slow), "its calls always take that long");
     }
 }

@@ -119,6 +119,11 @@ pub fn words(ledger: &LedgerCounts) -> Vec<Word> {
     words
 }
 
+/// What stands before a sum that calls are missing from: `≥ `, or nothing.
+pub fn at_least(ledger: &LedgerCounts) -> &'static str {
+    if ledger.calls_missing() > 0 { "≥ " } else { "" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +172,7 @@ mod tests {
         for ledger in ledgers {
             let alarm = words(&ledger)[0].severity == Severity::Alarm;
             assert_eq!(alarm, ledger.calls_missing() > 0, "{ledger:?}");
+            assert_eq!(alarm, !at_least(&ledger).is_empty(), "{ledger:?}");
         }
     }
 }

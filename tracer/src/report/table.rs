@@ -57,14 +57,18 @@ pub fn write_tables(
 
 fn write_header(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo, scope: Scope) -> io::Result<()> {
     let state: Vec<String> = trust::words(&snapshot.ledger).into_iter().map(|word| word.short).collect();
+    let at_least = trust::at_least(&snapshot.ledger);
     let mut parts = vec![
         human::safe_text(run.target.as_bytes()),
         format!("on {}", human::safe_text(run.host.as_bytes())),
         human::clock(snapshot.elapsed_ns()),
-        format!("{} calls", human::count(snapshot.all.calls)),
-        format!("{} calls/s", human::short_count(snapshot.per_second(snapshot.all.recent_calls))),
-        state.join(", "),
+        format!("{at_least}{} calls", human::count(snapshot.all.calls)),
     ];
+    if scope == Scope::Interval {
+        let rate = snapshot.per_second(snapshot.all.recent_calls);
+        parts.push(format!("{at_least}{} calls/s", human::short_count(rate)));
+    }
+    parts.push(state.join(", "));
     if let Some(filter) = &run.filter {
         parts.push(format!("only {}", human::safe_text(filter.as_bytes())));
     }
@@ -86,10 +90,19 @@ fn write_processes(out: &mut impl Write, snapshot: &Snapshot, at: &Context) -> i
     let limit = MAX_PROCESSES[usize::from(at.scope == Scope::Total)];
     let rows = sorted(snapshot.processes.iter().map(Row::Process).collect(), &columns::PROCESSES, "busy", at);
     let (shown, hidden) = rows.split_at(rows.len().min(limit));
-    let busy_ns = snapshot.processes.iter().map(|process| at.time_ns(&process.work)).sum();
     writeln!(out)?;
     let mut lines = shown.to_vec();
-    lines.push(Row::Sum { all: &snapshot.all, busy_ns });
+    lines.push(Row::Sum {
+        all: &snapshot.all,
+        busy_ns: snapshot.processes.iter().map(|process| at.time_ns(&process.work)).sum(),
+        in_flight: snapshot.processes.iter().map(|process| process.work.in_flight).sum(),
+        oldest_ns: snapshot
+            .processes
+            .iter()
+            .map(|process| process.work.oldest_in_flight_ns)
+            .max()
+            .unwrap_or(0),
+    });
     let table = Table::new(&columns::PROCESSES, at);
     table.write_head(out)?;
     for (index, &row) in lines.iter().enumerate() {
@@ -122,7 +135,15 @@ fn write_calls(out: &mut impl Write, process: &ProcessRow, at: &Context) -> io::
     for row in sorted(process.calls.iter().map(Row::Call).collect(), &columns::CALLS_OF_PROCESS, "busy", at) {
         table.write_row(out, row)?;
     }
-    table.write_row(out, Row::Sum { all: &process.all, busy_ns: at.time_ns(&process.work) })
+    table.write_row(
+        out,
+        Row::Sum {
+            all: &process.all,
+            busy_ns: at.time_ns(&process.work),
+            in_flight: process.all.in_flight,
+            oldest_ns: process.all.oldest_in_flight_ns,
+        },
+    )
 }
 
 fn write_errors(out: &mut impl Write, snapshot: &Snapshot, at: &Context) -> io::Result<()> {
@@ -159,7 +180,7 @@ fn calls_in_scope(row: Row<'_>, at: &Context) -> u64 {
 
 /// Rows in the order of the screen: stuck, working, waiting, and the largest figure first in each.
 fn sorted<'a>(rows: Vec<Row<'a>>, set: &[Column], by: &str, at: &Context) -> Vec<Row<'a>> {
-    let key = columns::find(set, by).map(|index| set[index].key);
+    let key = columns::find(set, at.scope, by).map(|index| set[index].key);
     let sort_key = |row| key.map_or(SortKey::Number(0.0), |key| key(row, at));
     let mut keyed: Vec<_> =
         rows.into_iter().map(|row| (columns::rank(row, at.scope), sort_key(row), row)).collect();

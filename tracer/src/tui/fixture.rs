@@ -237,7 +237,12 @@ impl Extreme {
             Row::Process(&self.process),
             Row::Call(call),
             Row::Error(&self.process, call, &call.errnos[0]),
-            Row::Sum { all: &self.process.all, busy_ns: self.process.work.total_ns },
+            Row::Sum {
+                all: &self.process.all,
+                busy_ns: 1 << 60,
+                in_flight: 12_345,
+                oldest_ns: 1_000_000 * SECOND,
+            },
         ]
     }
 }

@@ -1,4 +1,136 @@
-//! The screen.
+//! The screen: `update(&mut Model, Message) -> Vec<Effect>` and `view(&Model, &mut Frame)`, and the loop that
+//! feeds the one and draws the other. Collection goes on whatever the screen does.
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+mod filter;
+mod keys;
+mod layout;
+mod message;
+mod model;
+mod rows;
+mod terminal;
+mod theme;
+mod update;
+mod view;
+
+use std::future::{self, Future};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures_util::StreamExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::run::RunInfo;
+use crate::snapshot::Snapshot;
+pub use message::Exit;
+use message::{Effect, Message};
+use model::Model;
+use terminal::Terminal;
+use theme::Theme;
+
+/// Shortest time between two frames.
+const FRAME_TIME: Duration = Duration::from_millis(100);
+
+/// Shows snapshots on the terminal until the user quits, a signal comes or `finished` is ready. A target that
+/// ended (`RunInfo::ended`) does not close the screen: its last figures stay to be read.
+///
+/// Closed channels only mean that no more news will come. The terminal is restored before this returns.
+///
+/// # Errors
+/// What the terminal reports: no terminal, or one that is gone.
+pub async fn run(
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    mut status: watch::Receiver<RunInfo>,
+    finished: impl Future,
+) -> io::Result<Exit> {
+    let mut signals = Signals::new()?;
+    let mut terminal = Terminal::take()?;
+    let mut events = EventStream::new().fuse();
+    let mut finished = pin!(finished);
+    let theme = Theme::detect(|name| std::env::var(name).ok());
+    let first = Arc::clone(&snapshots.borrow_and_update());
+    let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
+    let mut dirty = true;
+    let mut next_frame = Instant::now();
+    loop {
+        let message = tokio::select! {
+            // Keys first: a flood of figures must not delay an answer.
+            biased;
+            event = events.next() => match event {
+                Some(Ok(event)) => message_of(&model, &event),
+                Some(Err(error)) => return Err(error),
+                None => return Ok(Exit::Asked),
+            },
+            number = signals.next() => return Ok(Exit::Signal(number)),
+            () = terminal::lost() => {
+                return Err(io::Error::other("a part of tracer panicked; its report is above, please file it"));
+            }
+            _ = &mut finished => return Ok(Exit::Finished),
+            () = sleep_until(next_frame), if dirty => {
+                terminal.draw(|frame| view::view(&model, frame))?;
+                dirty = false;
+                next_frame = Instant::now() + FRAME_TIME;
+                continue;
+            }
+            run = changed(&mut status) => Some(Message::Run(run)),
+            snapshot = changed(&mut snapshots) => Some(Message::Snapshot(snapshot)),
+        };
+        let Some(message) = message else { continue };
+        dirty = true;
+        if let Some(Effect::Exit(exit)) = update::update(&mut model, message).pop() {
+            return Ok(exit);
+        }
+    }
+}
+
+fn message_of(model: &Model, event: &Event) -> Option<Message> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => keys::message(model.mode(), *key),
+        Event::Resize(width, height) => Some(Message::Resize(*width, *height)),
+        _ => None,
+    }
+}
+
+/// The next value of a channel; never, once it is closed.
+async fn changed<T: Clone>(channel: &mut watch::Receiver<T>) -> T {
+    if channel.changed().await.is_err() {
+        future::pending::<()>().await;
+    }
+    channel.borrow_and_update().clone()
+}
+
+/// The signals that ask a program to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The number of the next one.
+    async fn next(&mut self) -> i32 {
+        let kind = tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.hang_up.recv() => SignalKind::hangup(),
+        };
+        kind.as_raw_value()
+    }
+}

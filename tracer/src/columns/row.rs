@@ -1,0 +1,191 @@
+//! What a line of a table is about, where it belongs, and which figures its columns are taken from.
+
+use super::Scope;
+use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
+
+/// Open calls younger than this are not called stuck, whatever their history says.
+const STUCK_NS: u64 = 1_000_000_000;
+
+/// What a line of a table is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Row<'a> {
+    /// A process. Latencies and busy time are those of its calls that do not wait by design.
+    Process(&'a ProcessRow),
+    /// One syscall, of one process or of many.
+    Call(&'a CallRow),
+    /// One errno of one syscall of one process.
+    Error(&'a ProcessRow, &'a CallRow, &'a ErrnoRow),
+    /// The sum of a table. It has no latencies: those of different calls taken together say nothing.
+    Sum {
+        /// All calls of its rows.
+        all: &'a CallStats,
+        /// Time in scope in those that do not wait by design.
+        busy_ns: u64,
+        /// Open calls that its rows show.
+        in_flight: u64,
+        /// Age of the oldest of them.
+        oldest_ns: u64,
+    },
+}
+
+/// The spans of time that figures are counted over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context {
+    /// Which of the two below applies.
+    pub scope: Scope,
+    /// Length of the last interval, in ns.
+    pub recent_ns: u64,
+    /// `CLOCK_MONOTONIC` where counting began.
+    pub start_ns: u64,
+    /// `CLOCK_MONOTONIC` of the figures.
+    pub end_ns: u64,
+}
+
+/// Where a row belongs before any column is compared. In this order: what never returns comes first, what
+/// only waits comes last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A call that should have returned long ago is open.
+    Stuck,
+    /// Work.
+    Work,
+    /// Idle, or only in calls that wait by design.
+    Waiting,
+}
+
+impl Context {
+    /// The spans of `snapshot`.
+    pub fn new(snapshot: &Snapshot, scope: Scope) -> Self {
+        Self { scope, recent_ns: snapshot.recent_ns, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns }
+    }
+
+    /// Length of the span in scope, in ns.
+    pub fn window_ns(&self) -> u64 {
+        match self.scope {
+            Scope::Interval => self.recent_ns,
+            Scope::Total => self.end_ns.saturating_sub(self.start_ns),
+        }
+    }
+
+    pub(super) fn per_second(&self, recent: u64) -> f64 {
+        if self.recent_ns == 0 { 0.0 } else { recent as f64 * 1e9 / self.recent_ns as f64 }
+    }
+
+    /// Time spent in calls in scope, in ns.
+    pub fn time_ns(&self, stats: &CallStats) -> u64 {
+        match self.scope {
+            Scope::Interval => stats.recent_total_ns,
+            Scope::Total => stats.total_ns,
+        }
+    }
+
+    pub(super) fn calls_and_errors(&self, stats: &CallStats) -> (u64, u64) {
+        match self.scope {
+            Scope::Interval => (stats.recent_calls, stats.recent_errors),
+            Scope::Total => (stats.calls, stats.errors),
+        }
+    }
+}
+
+/// Where `row` belongs before any column is compared.
+pub fn rank(row: Row<'_>, scope: Scope) -> Rank {
+    match row {
+        Row::Process(process) => {
+            let worked = match scope {
+                Scope::Interval => process.work.recent_calls,
+                Scope::Total => process.work.calls,
+            };
+            if process.calls.iter().any(is_stuck) {
+                Rank::Stuck
+            } else if worked > 0 || process.work.in_flight > 0 {
+                Rank::Work
+            } else {
+                Rank::Waiting
+            }
+        }
+        Row::Call(call) if is_stuck(call) => Rank::Stuck,
+        // A wait that times out or is interrupted is no failure of work either.
+        Row::Call(call) | Row::Error(_, call, _) if call.waits_by_design => Rank::Waiting,
+        _ => Rank::Work,
+    }
+}
+
+/// Whether a call that does not wait by design has been open for a second, and for longer than 99 in 100
+/// calls like it ever took.
+pub fn is_stuck(call: &CallRow) -> bool {
+    !call.waits_by_design
+        && call.stats.in_flight > 0
+        && call.stats.oldest_in_flight_ns >= STUCK_NS
+        && call.stats.quantile_ns(0.99).is_none_or(|p99| call.stats.oldest_in_flight_ns > p99)
+}
+
+pub(super) fn process_of(row: Row<'_>) -> Option<&ProcessRow> {
+    match row {
+        Row::Process(process) | Row::Error(process, ..) => Some(process),
+        Row::Call(_) | Row::Sum { .. } => None,
+    }
+}
+
+pub(super) fn call_of(row: Row<'_>) -> Option<&CallRow> {
+    match row {
+        Row::Call(call) | Row::Error(_, call, _) => Some(call),
+        Row::Process(_) | Row::Sum { .. } => None,
+    }
+}
+
+pub(super) fn errno_of(row: Row<'_>) -> Option<&ErrnoRow> {
+    match row {
+        Row::Error(_, _, errno) => Some(errno),
+        _ => None,
+    }
+}
+
+/// What counts and rates are taken from.
+pub(super) fn stats_of(row: Row<'_>) -> Option<&CallStats> {
+    match row {
+        Row::Process(process) => Some(&process.all),
+        Row::Call(call) => Some(&call.stats),
+        Row::Sum { all, .. } => Some(all),
+        Row::Error(..) => None,
+    }
+}
+
+/// What latencies and open calls are taken from: waiting by design is not slowness.
+pub(super) fn latency_of(row: Row<'_>) -> Option<&CallStats> {
+    match row {
+        Row::Process(process) => Some(&process.work),
+        Row::Call(call) => Some(&call.stats),
+        Row::Sum { .. } | Row::Error(..) => None,
+    }
+}
+
+pub(super) fn busy_ns(row: Row<'_>, at: &Context) -> Option<u64> {
+    match row {
+        Row::Sum { busy_ns, .. } => Some(busy_ns),
+        Row::Call(call) if call.waits_by_design => None,
+        _ => latency_of(row).map(|stats| at.time_ns(stats)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixture;
+
+    #[test]
+    fn stuck_needs_a_second_beyond_its_habit_and_no_design() {
+        let mut call = fixture::call("read", &[1_000; 100]);
+        call.stats.in_flight = 1;
+        call.stats.oldest_in_flight_ns = STUCK_NS;
+        assert!(is_stuck(&call));
+        call.waits_by_design = true;
+        assert!(!is_stuck(&call));
+        call.waits_by_design = false;
+        call.stats.oldest_in_flight_ns = STUCK_NS - 1;
+        assert!(!is_stuck(&call));
+        let mut slow = fixture::call("fsync", &[5_000_000_000; 100]);
+        slow.stats.in_flight = 1;
+        slow.stats.oldest_in_flight_ns = 2_000_000_000;
+        assert!(!is_stuck(&slow), "its calls always take that long");
+    }
+}

@@ -1,0 +1,111 @@
+//! What can happen to the screen, and what the screen can ask for.
+
+use std::sync::Arc;
+
+use crate::run::RunInfo;
+use crate::snapshot::Snapshot;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Message {
+    /// A key that is bound.
+    Command(Command),
+    /// A character typed into the filter.
+    Type(char),
+    /// New figures.
+    Snapshot(Arc<Snapshot>),
+    /// News of the run.
+    Run(RunInfo),
+    /// The terminal has this many columns and lines.
+    Resize(u16, u16),
+}
+
+/// What a key can mean. Which keys mean it is in [`super::keys`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Leave.
+    Quit,
+    /// Leave as on `SIGINT`.
+    Interrupt,
+    /// Move the selection or the text by lines.
+    Move(i8),
+    /// Move it by screens.
+    Page(i8),
+    /// Go to the first line and stay there.
+    Top,
+    /// Go to the last line.
+    Bottom,
+    /// Open the selected row.
+    Open,
+    /// Leave what was opened last.
+    Back,
+    /// Show a view.
+    View(View),
+    /// Show the next view, or the one before.
+    NextView(i8),
+    /// Sort by the next column, or the one before.
+    NextSort(i8),
+    /// Turn the order round.
+    Invert,
+    /// Sort by the column of this name.
+    SortBy(&'static str),
+    /// Open the menu of columns to sort by.
+    OpenSortMenu,
+    /// Open the filter.
+    OpenFilter,
+    /// Delete the last character of the filter.
+    Erase,
+    /// Empty the filter.
+    EraseAll,
+    /// Show or hide what waits by design.
+    ToggleWaiting,
+    /// Rates of the last interval, or totals.
+    ToggleScope,
+    /// Freeze the screen, or go on.
+    TogglePause,
+    /// Show the help.
+    OpenHelp,
+}
+
+/// The views that have a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Processes.
+    Processes,
+    /// Syscalls of all processes.
+    Calls,
+    /// Errors of all processes.
+    Errors,
+}
+
+impl View {
+    /// Every view, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::Processes, Self::Calls, Self::Errors];
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Calls => "syscalls",
+            Self::Errors => "errors",
+        }
+    }
+}
+
+/// What has to be done about it outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Close the screen.
+    Exit(Exit),
+}
+
+/// Why the screen was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The user asked for it.
+    Asked,
+    /// This signal came; Ctrl-C counts as `SIGINT`.
+    Signal(i32),
+    /// What the screen was open for is over.
+    Finished,
+}

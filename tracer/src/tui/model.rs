@@ -1,0 +1,365 @@
+//! Everything the screen is made from: the figures, and what the user chose to see of them.
+
+use std::sync::Arc;
+
+use super::filter::Filter;
+use super::keys::Mode;
+use super::layout;
+use super::message::View;
+use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
+use super::theme::Theme;
+use crate::columns::{self, Context, Row, Scope};
+use crate::interval::CallKey;
+use crate::process::Comm;
+use crate::run::RunInfo;
+use crate::snapshot::{CallRow, Snapshot};
+use crate::syscalls;
+
+/// Whose calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Those of every process.
+    All,
+    /// Those of one, and its name when it was opened.
+    One(ProcessKey, Comm),
+}
+
+/// What is on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Screen {
+    /// The processes.
+    Processes,
+    /// The syscalls of a subject.
+    Calls(Subject),
+    /// One syscall of a subject.
+    Call(Subject, CallKey),
+    /// The errors of all processes.
+    Errors,
+}
+
+impl Screen {
+    /// The screen that a view starts with.
+    pub(crate) fn first_of(view: View) -> Self {
+        match view {
+            View::Processes => Self::Processes,
+            View::Calls => Self::Calls(Subject::All),
+            View::Errors => Self::Errors,
+        }
+    }
+
+    /// Index of its table's order in [`Model::sorts`].
+    fn table(self) -> usize {
+        match self {
+            Self::Processes => 0,
+            Self::Calls(_) | Self::Call(..) => 1,
+            Self::Errors => 2,
+        }
+    }
+}
+
+/// Where in its rows a screen is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// The row that was selected; `None` while the first row is selected, whichever that is.
+    pub(crate) selected: Option<RowKey>,
+    /// Its index.
+    pub(crate) index: usize,
+    /// First line shown.
+    pub(crate) top: usize,
+}
+
+/// A screen that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// Which.
+    pub(crate) screen: Screen,
+    /// Where in it.
+    pub(crate) cursor: Cursor,
+}
+
+/// Order of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sort {
+    /// Index in the table's columns.
+    pub(crate) column: usize,
+    /// Whether against the column's own direction.
+    pub(crate) inverted: bool,
+}
+
+/// What lies over the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overlay {
+    /// The filter is being typed.
+    Filter,
+    /// The menu of columns; the selected one.
+    SortMenu(usize),
+    /// The help; its first line shown.
+    Help(usize),
+}
+
+/// The state of the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Model {
+    /// The newest figures.
+    pub(crate) latest: Arc<Snapshot>,
+    /// The figures on the screen: the newest, or older ones while paused.
+    pub(crate) shown: Arc<Snapshot>,
+    /// The run.
+    pub(crate) run: RunInfo,
+    /// What the terminal can show.
+    pub(crate) theme: Theme,
+    /// Columns and lines of the terminal.
+    pub(crate) size: (u16, u16),
+    /// The view.
+    pub(crate) view: View,
+    /// Screens opened in it, one from the other. Never empty.
+    opened: Vec<Opened>,
+    /// What lies over them.
+    pub(crate) overlay: Option<Overlay>,
+    /// Whether the screen is frozen.
+    pub(crate) paused: bool,
+    /// Span of rates and counts.
+    pub(crate) scope: Scope,
+    /// Whether idle and waiting rows are shown.
+    pub(crate) show_waiting: bool,
+    /// Filter.
+    pub(crate) filter: Filter,
+    /// Orders of the tables of processes, syscalls, errors.
+    sorts: [Sort; 3],
+    /// Rows of the screen, in order.
+    pub(crate) rows: Rows,
+}
+
+impl Model {
+    /// The first screen.
+    pub(crate) fn new(snapshot: Arc<Snapshot>, run: RunInfo, theme: Theme, size: (u16, u16)) -> Self {
+        let sort_by = |screen: Screen, name: &str| Sort {
+            column: columns::find(columns_of(screen), Scope::Interval, name).unwrap_or(0),
+            inverted: false,
+        };
+        let mut model = Self {
+            latest: Arc::clone(&snapshot),
+            shown: snapshot,
+            run: RunInfo::default(),
+            theme,
+            size,
+            view: View::Processes,
+            opened: vec![Opened { screen: Screen::Processes, cursor: Cursor::default() }],
+            overlay: None,
+            paused: false,
+            scope: Scope::Interval,
+            show_waiting: true,
+            filter: Filter::default(),
+            sorts: [
+                sort_by(Screen::Processes, "busy"),
+                sort_by(Screen::Calls(Subject::All), "busy"),
+                sort_by(Screen::Errors, "now"),
+            ],
+            rows: Rows::default(),
+        };
+        model.set_run(run);
+        model.refresh();
+        model
+    }
+
+    fn top(&self) -> &Opened {
+        const NONE: Opened =
+            Opened { screen: Screen::Processes, cursor: Cursor { selected: None, index: 0, top: 0 } };
+        self.opened.last().unwrap_or(&NONE)
+    }
+
+    /// The screen shown.
+    pub(crate) fn screen(&self) -> Screen {
+        self.top().screen
+    }
+
+    /// Where in it.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.top().cursor
+    }
+
+    /// Every screen from the view's first to the one shown.
+    pub(crate) fn path(&self) -> impl Iterator<Item = Screen> + '_ {
+        self.opened.iter().map(|opened| opened.screen)
+    }
+
+    /// What keys mean now.
+    pub(crate) fn mode(&self) -> Mode {
+        match (self.overlay, self.screen()) {
+            (Some(Overlay::Filter), _) => Mode::Filter,
+            (Some(Overlay::SortMenu(_)), _) => Mode::SortMenu,
+            (Some(Overlay::Help(_)), _) => Mode::Help,
+            (None, Screen::Call(..)) => Mode::Detail,
+            (None, _) => Mode::Table,
+        }
+    }
+
+    /// What keys mean below the overlay.
+    pub(crate) fn mode_below(&self) -> Mode {
+        if matches!(self.screen(), Screen::Call(..)) { Mode::Detail } else { Mode::Table }
+    }
+
+    /// Spans of the figures shown.
+    pub(crate) fn context(&self) -> Context {
+        Context::new(&self.shown, self.scope)
+    }
+
+    /// Order of the table shown.
+    pub(crate) fn sort(&self) -> Sort {
+        self.sorts[self.screen().table()]
+    }
+
+    /// The figures of a row.
+    pub(crate) fn row(&self, entry: Entry) -> Option<Row<'_>> {
+        self.rows.row(&self.shown, entry)
+    }
+
+    /// The syscall on a detail screen; `None` where its process is gone.
+    pub(crate) fn call(&self) -> Option<&CallRow> {
+        let Screen::Call(_, key) = self.screen() else { return None };
+        self.rows.calls(&self.shown).iter().find(|call| call.call == key)
+    }
+
+    /// How the path names a screen.
+    pub(crate) fn name_of(&self, screen: Screen) -> String {
+        match screen {
+            Screen::Processes => View::Processes.name().to_owned(),
+            Screen::Errors => View::Errors.name().to_owned(),
+            Screen::Calls(Subject::All) => View::Calls.name().to_owned(),
+            Screen::Calls(Subject::One(key, comm)) => self
+                .shown
+                .processes
+                .iter()
+                .find(|process| ProcessKey::of(process) == key)
+                .map_or_else(|| columns::process_label_of(comm, key.pid()), columns::process_label),
+            Screen::Call(_, key) => self
+                .rows
+                .calls(&self.shown)
+                .iter()
+                .find(|call| call.call == key)
+                .map_or_else(|| syscalls::name(key), |call| call.name.clone()),
+        }
+    }
+
+    /// Line of the table on which row `index` is: the heading of waiting rows takes a line too.
+    pub(crate) fn line_of(&self, index: usize) -> usize {
+        index + usize::from(index >= self.rows.waiting_from)
+    }
+
+    /// Takes news of the run. When it ended, rates are over and totals are what is left to read.
+    pub(crate) fn set_run(&mut self, run: RunInfo) {
+        if run.ended.is_some() && self.run.ended.is_none() {
+            self.set_scope(Scope::Total);
+        }
+        self.run = run;
+    }
+
+    /// Shows the newest figures.
+    pub(crate) fn show_latest(&mut self) {
+        self.shown = Arc::clone(&self.latest);
+        self.refresh();
+    }
+
+    /// Changes the span of rates and counts; orders go on with the same figure.
+    pub(crate) fn set_scope(&mut self, scope: Scope) {
+        self.scope = scope;
+        for view in View::ALL {
+            let screen = Screen::first_of(view);
+            let sort = &mut self.sorts[screen.table()];
+            sort.column = columns::counterpart(columns_of(screen), scope, sort.column);
+        }
+        self.refresh();
+    }
+
+    /// Changes the order of the table shown.
+    pub(crate) fn set_sort(&mut self, sort: Sort) {
+        self.sorts[self.screen().table()] = sort;
+        self.refresh();
+    }
+
+    /// Changes the filter.
+    pub(crate) fn set_filter(&mut self, text: &str) {
+        self.filter = Filter::parse(text);
+        self.refresh();
+    }
+
+    /// Shows the first screen of a view.
+    pub(crate) fn show_view(&mut self, view: View) {
+        self.view = view;
+        self.opened = vec![Opened { screen: Screen::first_of(view), cursor: Cursor::default() }];
+        self.refresh();
+    }
+
+    /// Opens a screen from the one shown.
+    pub(crate) fn open(&mut self, screen: Screen) {
+        self.opened.push(Opened { screen, cursor: Cursor::default() });
+        self.refresh();
+    }
+
+    /// Goes back to the screen before. Whether there was one.
+    pub(crate) fn go_back(&mut self) -> bool {
+        if self.opened.len() < 2 {
+            return false;
+        }
+        self.opened.pop();
+        self.refresh();
+        true
+    }
+
+    /// The selected row.
+    pub(crate) fn selected(&self) -> Option<Entry> {
+        self.rows.entries.get(self.cursor().index).copied()
+    }
+
+    /// Selects row `index`, or the last; `follow` it when it moves, or stay on the first.
+    pub(crate) fn select(&mut self, index: usize, follow: bool) {
+        let index = index.min(self.rows.entries.len().saturating_sub(1));
+        let selected = self.rows.entries.get(index).filter(|_| follow).map(|entry| entry.key);
+        self.change_cursor(|cursor| (cursor.index, cursor.selected) = (index, selected));
+        self.keep_selection_visible();
+    }
+
+    /// Changes the first line shown.
+    pub(crate) fn scroll_to(&mut self, top: usize) {
+        self.change_cursor(|cursor| cursor.top = top);
+    }
+
+    fn change_cursor(&mut self, change: impl FnOnce(&mut Cursor)) {
+        if let Some(opened) = self.opened.last_mut() {
+            change(&mut opened.cursor);
+        }
+    }
+
+    /// Computes the rows again and finds the selected one among them.
+    pub(crate) fn refresh(&mut self) {
+        let choice = Choice {
+            screen: self.screen(),
+            sort: self.sort(),
+            scope: self.scope,
+            filter: &self.filter,
+            show_waiting: self.show_waiting,
+        };
+        self.rows = Rows::compute(&self.shown, &choice);
+        if matches!(self.screen(), Screen::Call(..)) {
+            let last = self.call().map_or(0, |call| call.in_flight.len().saturating_sub(1));
+            self.change_cursor(|cursor| cursor.top = cursor.top.min(last));
+            return;
+        }
+        let cursor = self.cursor();
+        let Some(selected) = cursor.selected else { return self.select(0, false) };
+        match self.rows.entries.iter().position(|entry| entry.key == selected) {
+            Some(index) => self.select(index, true),
+            // The row is gone; the one that took its place is selected instead.
+            None => self.select(cursor.index, true),
+        }
+    }
+
+    /// Scrolls as little as possible so that the selected row is on the screen.
+    pub(crate) fn keep_selection_visible(&mut self) {
+        if matches!(self.screen(), Screen::Call(..)) {
+            return;
+        }
+        let (line, height) = (self.line_of(self.cursor().index), layout::table_height(self));
+        self.change_cursor(|cursor| cursor.top = layout::scrolled(cursor.top, line, height));
+    }
+}

@@ -1,0 +1,249 @@
+//! Which rows a screen has, in which order. Computed when figures, order or filter change, never per frame.
+
+use std::collections::BTreeMap;
+
+use super::filter::Filter;
+use super::model::{Screen, Sort, Subject};
+use crate::columns::{self, Column, Context, Rank, Row, Scope, SortKey};
+use crate::interval::CallKey;
+use crate::process::{Comm, ProcessId};
+use crate::snapshot::{CallRow, ProcessRow, Snapshot};
+
+/// Which process a row is about, from one snapshot to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ProcessKey {
+    id: ProcessId,
+    /// Ended processes of one name share an id; the name tells them apart.
+    folded: Option<Comm>,
+}
+
+impl ProcessKey {
+    /// Of this row.
+    pub(crate) fn of(row: &ProcessRow) -> Self {
+        Self { id: row.id, folded: (row.id.pid == 0).then_some(row.comm) }
+    }
+
+    /// PID; 0 for a row that stands for many.
+    pub(crate) fn pid(self) -> u32 {
+        self.id.pid
+    }
+}
+
+/// Which row, from one snapshot to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RowKey {
+    /// A process.
+    Process(ProcessKey),
+    /// A syscall of the subject.
+    Call(CallKey),
+    /// An errno of a syscall of a process.
+    Error(ProcessKey, CallKey, u16),
+}
+
+/// Where the row is in the snapshot it was computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Process(usize),
+    Call(usize),
+    Error(usize, usize, usize),
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its identity.
+    pub(crate) key: RowKey,
+    place: Place,
+}
+
+/// The calls of the subject of a screen.
+#[derive(Clone, Debug, Default, PartialEq)]
+enum Calls {
+    /// The subject has no row.
+    #[default]
+    Gone,
+    /// Those of the process at this index.
+    Of(usize),
+    /// Those of all processes, summed.
+    Merged(Vec<CallRow>),
+}
+
+/// The rows of a screen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rows {
+    /// In order.
+    pub(crate) entries: Vec<Entry>,
+    /// Index of the first one that is idle or waits by design; the number of rows where there is none.
+    pub(crate) waiting_from: usize,
+    /// Idle or waiting rows that are not shown.
+    pub(crate) waiting_hidden: usize,
+    /// Rows that the filter took out.
+    pub(crate) filtered_out: usize,
+    calls: Calls,
+}
+
+/// What decides over rows beside the figures.
+pub(crate) struct Choice<'a> {
+    /// The screen.
+    pub(crate) screen: Screen,
+    /// Order.
+    pub(crate) sort: Sort,
+    /// Span.
+    pub(crate) scope: Scope,
+    /// Filter.
+    pub(crate) filter: &'a Filter,
+    /// Whether idle and waiting rows are wanted.
+    pub(crate) show_waiting: bool,
+}
+
+/// The columns of the table on `screen`.
+pub(crate) fn columns_of(screen: Screen) -> &'static [Column] {
+    match screen {
+        Screen::Processes => &columns::PROCESSES,
+        Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_OF_PROCESS,
+        Screen::Errors => &columns::ERRNOS,
+    }
+}
+
+impl Rows {
+    /// The rows of `snapshot` for this choice.
+    pub(crate) fn compute(snapshot: &Snapshot, choice: &Choice<'_>) -> Self {
+        let mut rows = Self::default();
+        let filter = choice.filter;
+        let mut entries = Vec::new();
+        match choice.screen {
+            Screen::Processes => {
+                for (index, process) in snapshot.processes.iter().enumerate() {
+                    if filter.fits_process(process) {
+                        let key = RowKey::Process(ProcessKey::of(process));
+                        entries.push(Entry { key, place: Place::Process(index) });
+                    } else {
+                        rows.filtered_out += 1;
+                    }
+                }
+            }
+            Screen::Calls(subject) | Screen::Call(subject, _) => {
+                rows.calls = calls_of(snapshot, subject, filter);
+                let process = match rows.calls {
+                    Calls::Of(index) => snapshot.processes.get(index),
+                    _ => None,
+                };
+                let calls = rows.calls(snapshot);
+                let all = calls.len();
+                let fitting = calls.iter().enumerate().filter(|(_, call)| filter.fits_call(process, call));
+                entries.extend(
+                    fitting.map(|(index, call)| Entry {
+                        key: RowKey::Call(call.call),
+                        place: Place::Call(index),
+                    }),
+                );
+                rows.filtered_out = all - entries.len();
+            }
+            Screen::Errors => {
+                for (p, process) in snapshot.processes.iter().enumerate() {
+                    for (c, call) in process.calls.iter().enumerate() {
+                        for (e, errno) in call.errnos.iter().enumerate() {
+                            if filter.fits_errno(process, call, errno) {
+                                let key = RowKey::Error(ProcessKey::of(process), call.call, errno.errno);
+                                entries.push(Entry { key, place: Place::Error(p, c, e) });
+                            } else {
+                                rows.filtered_out += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        rows.sort(snapshot, choice, entries);
+        rows
+    }
+
+    fn sort(&mut self, snapshot: &Snapshot, choice: &Choice<'_>, entries: Vec<Entry>) {
+        let at = Context::new(snapshot, choice.scope);
+        let column = columns_of(choice.screen).get(choice.sort.column);
+        let descending = column.is_some_and(|column| column.descending) != choice.sort.inverted;
+        let mut keyed: Vec<(Rank, SortKey, Entry)> = entries
+            .into_iter()
+            .filter_map(|entry| {
+                let row = self.row(snapshot, entry)?;
+                let key = column.map_or(SortKey::Number(0.0), |column| (column.key)(row, &at));
+                Some((columns::rank(row, choice.scope), key, entry))
+            })
+            .collect();
+        keyed.sort_unstable_by(|(rank_a, key_a, a), (rank_b, key_b, b)| {
+            let by_key = if descending { key_b.cmp(key_a) } else { key_a.cmp(key_b) };
+            rank_a.cmp(rank_b).then(by_key).then_with(|| a.key.cmp(&b.key))
+        });
+        self.waiting_from = keyed.partition_point(|(rank, ..)| *rank < Rank::Waiting);
+        if !choice.show_waiting {
+            self.waiting_hidden = keyed.len() - self.waiting_from;
+            keyed.truncate(self.waiting_from);
+        }
+        self.entries = keyed.into_iter().map(|(_, _, entry)| entry).collect();
+    }
+
+    /// The calls of the screen's subject.
+    pub(crate) fn calls<'a>(&'a self, snapshot: &'a Snapshot) -> &'a [CallRow] {
+        match &self.calls {
+            Calls::Gone => &[],
+            Calls::Of(index) => snapshot.processes.get(*index).map_or(&[], |process| &process.calls),
+            Calls::Merged(calls) => calls,
+        }
+    }
+
+    /// The figures of a row.
+    pub(crate) fn row<'a>(&'a self, snapshot: &'a Snapshot, entry: Entry) -> Option<Row<'a>> {
+        match entry.place {
+            Place::Process(index) => snapshot.processes.get(index).map(Row::Process),
+            Place::Call(index) => self.calls(snapshot).get(index).map(Row::Call),
+            Place::Error(process, call, errno) => {
+                let process = snapshot.processes.get(process)?;
+                let call = process.calls.get(call)?;
+                Some(Row::Error(process, call, call.errnos.get(errno)?))
+            }
+        }
+    }
+}
+
+fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
+    match subject {
+        Subject::One(key, _) => snapshot
+            .processes
+            .iter()
+            .position(|process| ProcessKey::of(process) == key)
+            .map_or(Calls::Gone, Calls::Of),
+        Subject::All => {
+            let mut merged: BTreeMap<CallKey, CallRow> = BTreeMap::new();
+            for process in snapshot.processes.iter().filter(|process| filter.fits_member(process)) {
+                for call in &process.calls {
+                    merged
+                        .entry(call.call)
+                        .and_modify(|sum| add_call(sum, call))
+                        .or_insert_with(|| call.clone());
+                }
+            }
+            let mut merged: Vec<CallRow> = merged.into_values().collect();
+            for call in &mut merged {
+                call.errnos.sort_by_key(|errno| (std::cmp::Reverse(errno.count), errno.errno));
+                call.in_flight.sort_by_key(|open| (open.enter_ns, open.tid));
+            }
+            Calls::Merged(merged)
+        }
+    }
+}
+
+fn add_call(sum: &mut CallRow, call: &CallRow) {
+    sum.stats.merge(&call.stats);
+    sum.in_flight.extend_from_slice(&call.in_flight);
+    for theirs in &call.errnos {
+        match sum.errnos.iter_mut().find(|mine| mine.errno == theirs.errno) {
+            Some(mine) => {
+                mine.count += theirs.count;
+                mine.recent += theirs.recent;
+                mine.first_seen_ns = mine.first_seen_ns.min(theirs.first_seen_ns);
+                mine.last_seen_ns = mine.last_seen_ns.max(theirs.last_seen_ns);
+            }
+            None => sum.errnos.push(*theirs),
+        }
+    }
+}

@@ -1,0 +1,529 @@
+//! The whole screen: every view at the sizes that matter, every key, any figures on any terminal.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+use ratatui::backend::TestBackend;
+use tracer_common::ledger::Counter;
+
+use super::fixture::{self, SECOND};
+use super::keys::{self, BINDINGS, Mode};
+use super::message::{Command, Effect, Exit, Message, View};
+use super::model::{Model, Overlay, Screen};
+use super::rows::RowKey;
+use super::theme::Theme;
+use super::update::update;
+use super::view::view;
+use crate::columns::{self, Row, Scope};
+use crate::run::RunInfo;
+use crate::snapshot::Snapshot;
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
+
+fn model_of(snapshot: Snapshot) -> Model {
+    Model::new(Arc::new(snapshot), fixture::run(), Theme::MONO, (80, 24))
+}
+
+fn incident() -> Model {
+    model_of(fixture::incident())
+}
+
+fn send(model: &mut Model, command: Command) {
+    assert_eq!(update(model, Message::Command(command)), [], "{command:?} closes the screen");
+}
+
+fn type_text(model: &mut Model, text: &str) {
+    for character in text.chars() {
+        update(model, Message::Type(character));
+    }
+}
+
+/// Selects the process of this PID and opens it.
+fn open_process(model: &mut Model, pid: u32) {
+    select(model, |row| matches!(row, Row::Process(process) if process.id.pid == pid));
+    send(model, Command::Open);
+}
+
+fn open_call(model: &mut Model, name: &str) {
+    select(model, |row| matches!(row, Row::Call(call) if call.name == name));
+    send(model, Command::Open);
+}
+
+fn select(model: &mut Model, is_it: impl Fn(Row<'_>) -> bool) {
+    let entries = &model.rows.entries;
+    let index = entries.iter().position(|&entry| model.row(entry).is_some_and(&is_it)).expect("such a row");
+    model.select(index, true);
+}
+
+/// What a terminal of this size shows, as text.
+fn screen(model: &Model, width: u16, height: u16) -> String {
+    let mut model = model.clone();
+    update(&mut model, Message::Resize(width, height));
+    let mut terminal = ratatui::Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
+    terminal.draw(|frame| view(&model, frame)).expect("a test terminal takes everything");
+    let buffer = terminal.backend().buffer();
+    let lines = buffer.content.chunks(usize::from(width.max(1)));
+    let text: Vec<String> = lines
+        .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned())
+        .collect();
+    text.join("\n")
+}
+
+fn assert_screens(name: &str, model: &Model) {
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen(model, width, height));
+    }
+}
+
+fn line(model: &Model, at: usize) -> String {
+    screen(model, 120, 24).lines().nth(at).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn processes() {
+    assert_screens("processes", &incident());
+}
+
+#[test]
+fn syscalls_of_a_process() {
+    let mut model = incident();
+    open_process(&mut model, 1841);
+    assert_screens("syscalls_of_a_process", &model);
+}
+
+#[test]
+fn syscalls_of_all_processes() {
+    let mut model = incident();
+    send(&mut model, Command::View(View::Calls));
+    assert_screens("syscalls_of_all_processes", &model);
+}
+
+#[test]
+fn one_slow_syscall() {
+    let mut model = incident();
+    open_process(&mut model, 1841);
+    open_call(&mut model, "fsync");
+    assert_screens("one_slow_syscall", &model);
+}
+
+#[test]
+fn one_stuck_syscall() {
+    let mut model = incident();
+    open_process(&mut model, 2210);
+    open_call(&mut model, "flock");
+    assert_screens("one_stuck_syscall", &model);
+}
+
+#[test]
+fn one_failing_syscall_from_the_errors() {
+    let mut model = incident();
+    send(&mut model, Command::View(View::Errors));
+    send(&mut model, Command::Open);
+    assert_screens("one_failing_syscall_from_the_errors", &model);
+}
+
+#[test]
+fn errors() {
+    let mut model = incident();
+    send(&mut model, Command::View(View::Errors));
+    assert_screens("errors", &model);
+}
+
+#[test]
+fn totals_after_the_end() {
+    let mut model = incident();
+    let ended = Some("postgres 1841 exited with code 1".to_owned());
+    update(&mut model, Message::Run(RunInfo { ended, ..fixture::run() }));
+    assert_screens("totals_after_the_end", &model);
+}
+
+#[test]
+fn help() {
+    let mut model = incident();
+    send(&mut model, Command::OpenHelp);
+    assert_screens("help", &model);
+}
+
+#[test]
+fn sort_menu() {
+    let mut model = incident();
+    send(&mut model, Command::OpenSortMenu);
+    assert_screens("sort_menu", &model);
+}
+
+#[test]
+fn filter_being_typed() {
+    let mut model = incident();
+    send(&mut model, Command::OpenFilter);
+    type_text(&mut model, "sys:write !java");
+    assert_screens("filter_being_typed", &model);
+}
+
+#[test]
+fn everything_wrong_at_once() {
+    let mut snapshot = fixture::incident();
+    snapshot.ledger.kernel[Counter::Streamed as usize] = 13_692_133;
+    snapshot.ledger.kernel[Counter::Lost as usize] = 41_200;
+    snapshot.ledger.kernel[Counter::Spilled as usize] = 570_000;
+    snapshot.ledger.missed_enter = 12;
+    let mut model = model_of(snapshot);
+    send(&mut model, Command::TogglePause);
+    let mut later = (*model.shown).clone();
+    later.end_ns += 41 * SECOND;
+    update(&mut model, Message::Snapshot(Arc::new(later)));
+    let mut run = fixture::run();
+    run.ring_fill = 0.97;
+    run.notices.push("32-bit calls cannot be told apart here".to_owned());
+    update(&mut model, Message::Run(run));
+    assert_screens("everything_wrong_at_once", &model);
+}
+
+#[test]
+fn ascii_terminals_get_ascii() {
+    let mut model = incident();
+    model.theme = Theme::ASCII;
+    for pid in [1841, 2210] {
+        open_process(&mut model, pid);
+        assert!(screen(&model, 120, 40).is_ascii());
+        send(&mut model, Command::Open);
+        assert!(screen(&model, 120, 40).is_ascii());
+        send(&mut model, Command::View(View::Processes));
+    }
+    open_process(&mut model, 1841);
+    open_call(&mut model, "fsync");
+    insta::assert_snapshot!("ascii", screen(&model, 80, 24));
+}
+
+#[test]
+fn small_terminals_say_what_they_need() {
+    let model = incident();
+    assert_eq!(screen(&model, 39, 8).lines().next(), Some("terminal too small (need 40x8)"));
+    assert_eq!(screen(&model, 40, 7).lines().next(), Some("terminal too small (need 40x8)"));
+    assert!(screen(&model, 40, 8).contains("java"), "the stuck process is there at 40x8");
+    assert_eq!(screen(&model, 1, 1), "t");
+}
+
+#[test]
+fn hostile_names_are_shown_escaped() {
+    let text = screen(&incident(), 199, 40);
+    assert!(text.contains("x\\x1b[2Jy\\u{202e}"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+}
+
+#[test]
+fn the_header_says_each_state_of_the_ledger() {
+    let state = |counter: Counter, value: u64| {
+        let mut snapshot = fixture::incident();
+        snapshot.ledger.kernel[counter as usize] = value;
+        screen(&model_of(snapshot), 120, 24)
+    };
+    assert!(line(&incident(), 0).contains("  lost 0  "));
+    assert!(state(Counter::Lost, 100).contains("LOST 100 (0.43%)"));
+    assert!(state(Counter::Spilled, 1000).contains("SPILLED 4.11% detail only"));
+    assert!(state(Counter::Overwritten, 3).contains("UNPAIRED 3"));
+    assert!(state(Counter::ProcessRecordsLost, 3).contains("NAMES MISSING 3"));
+    let mut snapshot = fixture::incident();
+    snapshot.ledger.missed_exit = 12;
+    let model = model_of(snapshot);
+    assert!(line(&model, 0).contains("SKIPPED BY KERNEL 12") && !line(&model, 0).contains("lost 0"));
+    for width in 40..200 {
+        assert!(screen(&model, width, 8).contains("SKIPPED BY KERNEL 12"), "at width {width}");
+    }
+}
+
+#[test]
+fn pause_freezes_the_screen_and_nothing_else() {
+    let mut model = incident();
+    send(&mut model, Command::TogglePause);
+    let frozen = model.rows.clone();
+    let mut later = fixture::incident();
+    later.end_ns += 41 * SECOND;
+    later.processes.retain(|process| process.id.pid == 977);
+    later.ledger.kernel[Counter::Lost as usize] = 5;
+    update(&mut model, Message::Snapshot(Arc::new(later)));
+    assert_eq!(model.rows, frozen);
+    assert!(line(&model, 1).contains("PAUSED 00:41, still collecting"), "{}", line(&model, 1));
+    assert!(line(&model, 0).contains("LOST 5"), "trouble is told even while paused");
+    send(&mut model, Command::TogglePause);
+    assert_eq!(model.rows.entries.len(), 1);
+}
+
+#[test]
+fn what_never_returns_comes_first_whatever_the_order() {
+    let mut model = incident();
+    for _ in 0..columns::PROCESSES.len() {
+        for _ in 0..2 {
+            let first = model.row(model.rows.entries[0]);
+            assert!(matches!(first, Some(Row::Process(process)) if process.id.pid == 2210));
+            send(&mut model, Command::Invert);
+        }
+        send(&mut model, Command::NextSort(1));
+    }
+    assert_eq!(columns::PROCESSES[model.sort().column].id, "busy", "the columns are a ring");
+}
+
+#[test]
+fn the_selection_follows_its_row_and_survives_its_end() {
+    let mut model = incident();
+    select(&mut model, |row| matches!(row, Row::Process(process) if process.id.pid == 977));
+    let selected = model.cursor().selected;
+    send(&mut model, Command::SortBy("pid"));
+    assert_eq!(model.cursor().selected, selected);
+    assert_eq!(model.selected().map(|entry| entry.key), selected);
+    let index = model.cursor().index;
+    let mut fewer = fixture::incident();
+    fewer.processes.retain(|process| process.id.pid != 977);
+    update(&mut model, Message::Snapshot(Arc::new(fewer)));
+    assert_eq!(model.cursor().index, index);
+    assert!(model.selected().is_some() && model.selected().map(|entry| entry.key) != selected);
+    update(&mut model, Message::Snapshot(Arc::new(Snapshot::default())));
+    assert_eq!(model.selected(), None);
+    send(&mut model, Command::Open);
+    assert_eq!(model.screen(), Screen::Processes);
+}
+
+#[test]
+fn untouched_the_first_row_stays_selected() {
+    let mut model = incident();
+    assert_eq!(model.cursor().selected, None);
+    send(&mut model, Command::SortBy("pid"));
+    send(&mut model, Command::Invert);
+    assert_eq!(model.cursor().index, 0);
+    send(&mut model, Command::Bottom);
+    assert!(matches!(model.cursor().selected, Some(RowKey::Process(_))));
+    send(&mut model, Command::Top);
+    assert_eq!((model.cursor().selected, model.cursor().index), (None, 0));
+}
+
+#[test]
+fn back_leads_to_where_one_was() {
+    let mut model = incident();
+    open_process(&mut model, 1841);
+    open_call(&mut model, "pwrite64");
+    assert!(matches!(model.screen(), Screen::Call(..)));
+    send(&mut model, Command::Back);
+    assert!(
+        matches!(model.selected().map(|entry| model.row(entry)), Some(Some(Row::Call(call))) if call.name == "pwrite64")
+    );
+    send(&mut model, Command::Back);
+    assert!(
+        matches!(model.selected().map(|entry| model.row(entry)), Some(Some(Row::Process(process))) if process.id.pid == 1841)
+    );
+    model.set_filter("x");
+    send(&mut model, Command::Back);
+    assert!(model.filter.text().is_empty(), "on the first screen, back drops the filter");
+}
+
+#[test]
+fn a_process_that_is_gone_leaves_a_screen_that_says_so() {
+    let mut model = incident();
+    open_process(&mut model, 1841);
+    open_call(&mut model, "fsync");
+    update(&mut model, Message::Snapshot(Arc::new(fixture::crowd(1))));
+    assert!(screen(&model, 120, 24).contains("the process ended"));
+    assert!(line(&model, 1).contains("postgres 1841"));
+    send(&mut model, Command::Back);
+    assert!(screen(&model, 80, 24).contains("no calls"));
+    send(&mut model, Command::Bottom);
+}
+
+#[test]
+fn figures_of_all_processes_are_the_sum_of_each() {
+    let mut model = incident();
+    send(&mut model, Command::View(View::Calls));
+    let sum: u64 = model
+        .rows
+        .entries
+        .iter()
+        .filter_map(|&entry| match model.row(entry) {
+            Some(Row::Call(call)) => Some(call.stats.calls),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(sum, model.shown.all.calls);
+    model.set_filter("comm:nginx");
+    open_call(&mut model, "epoll_wait");
+    assert_eq!(model.call().map(|call| call.stats.calls), Some(800));
+}
+
+#[test]
+fn the_end_turns_rates_into_totals_once() {
+    let mut model = incident();
+    let ended = RunInfo { ended: Some("redis-server 1120 exited".to_owned()), ..fixture::run() };
+    update(&mut model, Message::Run(ended.clone()));
+    assert_eq!(model.scope, Scope::Total);
+    assert!(line(&model, 1).contains("ended: redis-server 1120 exited, q quits"));
+    send(&mut model, Command::ToggleScope);
+    update(&mut model, Message::Run(ended));
+    assert_eq!(model.scope, Scope::Interval, "the user's choice stands");
+}
+
+#[test]
+fn waiting_rows_can_be_hidden_and_are_counted() {
+    let mut model = incident();
+    let all = model.rows.entries.len();
+    send(&mut model, Command::ToggleWaiting);
+    assert_eq!(model.rows.entries.len() + model.rows.waiting_hidden, all);
+    assert!(screen(&model, 80, 24).contains("idle, ended or waiting by design: 2 (b shows)"));
+}
+
+/// A model in which keys mean what they mean in `mode`, with something above and below where it is.
+fn model_in(mode: Mode) -> Model {
+    let mut model = incident();
+    update(&mut model, Message::Resize(80, 12));
+    match mode {
+        Mode::Table => {
+            open_process(&mut model, 1841);
+            model.set_filter("e");
+            send(&mut model, Command::Move(1));
+        }
+        Mode::Detail => {
+            open_process(&mut model, 2210);
+            open_call(&mut model, "futex");
+            send(&mut model, Command::Move(1));
+        }
+        Mode::Filter => {
+            send(&mut model, Command::OpenFilter);
+            type_text(&mut model, "ng");
+        }
+        Mode::SortMenu => {
+            send(&mut model, Command::OpenSortMenu);
+            send(&mut model, Command::Move(1));
+        }
+        Mode::Help => {
+            send(&mut model, Command::OpenHelp);
+            send(&mut model, Command::Move(1));
+        }
+    }
+    assert_eq!(model.mode(), mode);
+    model
+}
+
+#[test]
+fn every_key_of_the_table_does_something_wherever_it_is_bound() {
+    let mut walked = 0;
+    for mode in Mode::ALL {
+        for binding in keys::bindings(mode) {
+            for key in binding.keys {
+                let mut model = model_in(mode);
+                // What is already as the key wants it shows nothing; start from elsewhere.
+                match binding.command {
+                    Command::View(View::Processes) => send(&mut model, Command::View(View::Errors)),
+                    Command::SortBy("busy") => send(&mut model, Command::SortBy("max")),
+                    _ => {}
+                }
+                let before = model.clone();
+                let message = keys::message(model.mode(), key.event()).expect("a bound key");
+                let effects = update(&mut model, message);
+                assert!(
+                    model != before || !effects.is_empty(),
+                    "{key:?} ({}) does nothing in {mode:?}",
+                    binding.help
+                );
+                for (width, height) in SIZES {
+                    screen(&model, width, height);
+                }
+                walked += 1;
+            }
+        }
+    }
+    assert!(walked > BINDINGS.len());
+}
+
+#[test]
+fn quitting_says_how() {
+    let mut model = incident();
+    let quit = |model: &mut Model, key: KeyEvent| {
+        let message = keys::message(model.mode(), key).expect("a bound key");
+        update(model, message)
+    };
+    let q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
+    let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(quit(&mut model, q), [Effect::Exit(Exit::Asked)]);
+    for mode in Mode::ALL {
+        assert_eq!(quit(&mut model_in(mode), interrupt), [Effect::Exit(Exit::Signal(2))]);
+    }
+}
+
+#[test]
+fn a_script_of_keys_finds_the_failing_call() {
+    let mut model = incident();
+    let script = [
+        KeyCode::Char('/'),
+        KeyCode::Char('n'),
+        KeyCode::Char('g'),
+        KeyCode::Enter,
+        KeyCode::Enter,
+        KeyCode::Char('s'),
+        KeyCode::Down,
+        KeyCode::Down,
+        KeyCode::Esc,
+        KeyCode::Char('E'),
+        KeyCode::Enter,
+    ];
+    for code in script {
+        let message =
+            keys::message(model.mode(), KeyEvent::new(code, KeyModifiers::NONE)).expect("a bound key");
+        update(&mut model, message);
+    }
+    assert_eq!(model.call().map(|call| call.name.as_str()), Some("openat"));
+    assert!(line(&model, 1).contains("[1 processes > nginx 977 > openat]"), "{}", line(&model, 1));
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let bound: Vec<Command> = BINDINGS
+        .iter()
+        .map(|binding| binding.command)
+        .filter(|command| !matches!(command, Command::Quit | Command::Interrupt))
+        .collect();
+    prop_oneof![
+        8 => proptest::sample::select(bound).prop_map(Message::Command),
+        2 => any::<char>().prop_map(Message::Type),
+        2 => fixture::any_snapshot().prop_map(|snapshot| Message::Snapshot(Arc::new(snapshot))),
+        1 => (0u16..200, 0u16..60).prop_map(|(width, height)| Message::Resize(width, height)),
+        1 => (any::<String>(), any::<Option<String>>(), any::<f64>(), proptest::collection::vec(any::<String>(), 0..3))
+            .prop_map(|(target, ended, ring_fill, notices)| Message::Run(RunInfo {
+                target, ring_fill, ended, notices, ..fixture::run()
+            })),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn nothing_that_happens_makes_any_terminal_panic(
+        first in fixture::any_snapshot(),
+        messages in proptest::collection::vec(any_message(), 0..24),
+        width in 1u16..200, height in 1u16..60, utf8 in any::<bool>(),
+    ) {
+        let mut model = model_of(first);
+        if !utf8 {
+            model.theme = Theme::ASCII;
+        }
+        for message in messages {
+            update(&mut model, message);
+            let text = screen(&model, width, height);
+            prop_assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+            prop_assert!(utf8 || text.is_ascii());
+            let cursor = model.cursor();
+            prop_assert!(cursor.index == 0 || cursor.index < model.rows.entries.len());
+            if model.overlay == Some(Overlay::Filter) {
+                prop_assert_eq!(model.mode(), Mode::Filter);
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_rows_cost_a_frame_no_more_than_those_it_shows() {
+    let mut model = model_of(fixture::crowd(10_000));
+    update(&mut model, Message::Resize(120, 40));
+    let mut terminal = ratatui::Terminal::new(TestBackend::new(120, 40)).expect("a test terminal");
+    send(&mut model, Command::Bottom);
+    let start = Instant::now();
+    terminal.draw(|frame| view(&model, frame)).expect("a test terminal takes everything");
+    let frame_time = start.elapsed();
+    assert!(frame_time < Duration::from_millis(100), "{frame_time:?}");
+}

@@ -1,0 +1,201 @@
+//! What happens to the model. Pure: what has to be done outside is returned.
+
+use super::layout;
+use super::message::{Command, Effect, Exit, Message, View};
+use super::model::{Model, Overlay, Screen, Sort, Subject};
+use super::rows::{ProcessKey, RowKey, columns_of};
+use crate::columns::{self, Row, Scope};
+
+/// Characters that a filter may have.
+const MAX_FILTER: usize = 200;
+
+/// `SIGINT`, which Ctrl-C no longer raises once the terminal is in raw mode.
+const SIGINT: i32 = 2;
+
+/// Takes one message.
+pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Resize(width, height) => {
+            model.size = (width, height);
+            model.keep_selection_visible();
+        }
+        Message::Snapshot(snapshot) => {
+            model.latest = snapshot;
+            if !model.paused {
+                model.show_latest();
+            }
+        }
+        Message::Run(run) => {
+            model.set_run(run);
+            model.keep_selection_visible();
+        }
+        Message::Type(character) => {
+            if model.filter.text().chars().count() < MAX_FILTER && !character.is_control() {
+                let text = format!("{}{character}", model.filter.text());
+                model.set_filter(&text);
+            }
+        }
+        Message::Command(Command::Quit) => return vec![Effect::Exit(Exit::Asked)],
+        Message::Command(Command::Interrupt) => return vec![Effect::Exit(Exit::Signal(SIGINT))],
+        Message::Command(command) => match model.overlay {
+            None => on_screen(model, command),
+            Some(Overlay::Filter) => in_filter(model, command),
+            Some(Overlay::SortMenu(selected)) => in_menu(model, command, selected),
+            Some(Overlay::Help(top)) => in_help(model, command, top),
+        },
+    }
+    Vec::new()
+}
+
+fn on_screen(model: &mut Model, command: Command) {
+    match command {
+        Command::Open => open_selected(model),
+        Command::Back => {
+            if !model.go_back() {
+                model.set_filter("");
+            }
+        }
+        Command::View(view) => model.show_view(view),
+        Command::NextView(by) => {
+            let at = View::ALL.iter().position(|&view| view == model.view).unwrap_or(0);
+            model.show_view(View::ALL[stepped_round(at, by, View::ALL.len())]);
+        }
+        Command::NextSort(by) => {
+            let choices = sort_choices(model);
+            let at = choices.iter().position(|&index| index == model.sort().column).unwrap_or(0);
+            if let Some(&column) = choices.get(stepped_round(at, by, choices.len())) {
+                model.set_sort(Sort { column, inverted: false });
+            }
+        }
+        Command::SortBy(name) => {
+            if let Some(column) = columns::find(columns_of(model.screen()), model.scope, name) {
+                model.set_sort(Sort { column, inverted: false });
+            }
+        }
+        Command::Invert => {
+            let sort = model.sort();
+            model.set_sort(Sort { inverted: !sort.inverted, ..sort });
+        }
+        Command::ToggleWaiting => {
+            model.show_waiting = !model.show_waiting;
+            model.refresh();
+        }
+        Command::ToggleScope => model.set_scope(match model.scope {
+            Scope::Interval => Scope::Total,
+            Scope::Total => Scope::Interval,
+        }),
+        Command::TogglePause => {
+            model.paused = !model.paused;
+            if !model.paused {
+                model.show_latest();
+            }
+            model.keep_selection_visible();
+        }
+        Command::OpenSortMenu => {
+            let at = sort_choices(model).iter().position(|&index| index == model.sort().column).unwrap_or(0);
+            model.overlay = Some(Overlay::SortMenu(at));
+        }
+        Command::OpenFilter => model.overlay = Some(Overlay::Filter),
+        Command::OpenHelp => model.overlay = Some(Overlay::Help(0)),
+        Command::Move(_) | Command::Page(_) | Command::Top | Command::Bottom => {
+            move_on_screen(model, command);
+        }
+        Command::Quit | Command::Interrupt | Command::Erase | Command::EraseAll => {}
+    }
+}
+
+fn move_on_screen(model: &mut Model, command: Command) {
+    let page = layout::table_height(model);
+    if matches!(model.screen(), Screen::Call(..)) {
+        let last = model.call().map_or(0, |call| call.in_flight.len().saturating_sub(1));
+        let top = moved(command, model.cursor().top, page / 2, last);
+        model.scroll_to(top);
+        return;
+    }
+    let last = model.rows.entries.len().saturating_sub(1);
+    let index = moved(command, model.cursor().index, page, last);
+    model.select(index, command != Command::Top);
+}
+
+fn open_selected(model: &mut Model) {
+    let Some(entry) = model.selected() else { return };
+    let screen = match (entry.key, model.screen(), model.row(entry)) {
+        (RowKey::Process(key), _, Some(Row::Process(process))) => {
+            Screen::Calls(Subject::One(key, process.comm))
+        }
+        (RowKey::Call(call), Screen::Calls(subject), _) => Screen::Call(subject, call),
+        (RowKey::Error(_, call, _), _, Some(Row::Error(process, ..))) => {
+            Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call)
+        }
+        _ => return,
+    };
+    model.open(screen);
+}
+
+fn in_filter(model: &mut Model, command: Command) {
+    match command {
+        Command::Open => model.overlay = None,
+        Command::Back => {
+            model.overlay = None;
+            model.set_filter("");
+        }
+        Command::Erase => {
+            let mut text = model.filter.text().to_owned();
+            text.pop();
+            model.set_filter(&text);
+        }
+        Command::EraseAll => model.set_filter(""),
+        _ => {}
+    }
+}
+
+fn in_menu(model: &mut Model, command: Command, selected: usize) {
+    let choices = sort_choices(model);
+    match command {
+        Command::Open => {
+            if let Some(&column) = choices.get(selected) {
+                model.set_sort(Sort { column, inverted: false });
+            }
+            model.overlay = None;
+        }
+        Command::Back => model.overlay = None,
+        _ => {
+            let last = choices.len().saturating_sub(1);
+            let selected = moved(command, selected, layout::table_height(model), last);
+            model.overlay = Some(Overlay::SortMenu(selected));
+        }
+    }
+}
+
+fn in_help(model: &mut Model, command: Command, top: usize) {
+    if command == Command::Back {
+        model.overlay = None;
+        return;
+    }
+    let page = layout::table_height(model);
+    let last = super::view::help::lines(model).len().saturating_sub(page);
+    model.overlay = Some(Overlay::Help(moved(command, top, page, last)));
+}
+
+/// Columns of the table shown that it can be sorted by, by index.
+pub(crate) fn sort_choices(model: &Model) -> Vec<usize> {
+    let columns = columns_of(model.screen()).iter().enumerate();
+    columns.filter(|(_, column)| column.is_in(model.scope)).map(|(index, _)| index).collect()
+}
+
+/// Where a command that moves leads from line `at` of `0..=last`.
+fn moved(command: Command, at: usize, page: usize, last: usize) -> usize {
+    let by = |lines: isize| at.saturating_add_signed(lines).min(last);
+    match command {
+        Command::Move(lines) => by(isize::from(lines)),
+        Command::Page(pages) => by(isize::from(pages) * page.max(1) as isize),
+        Command::Top => 0,
+        Command::Bottom => last,
+        _ => at,
+    }
+}
+
+/// `at` moved by `by` in a ring of `len`.
+fn stepped_round(at: usize, by: i8, len: usize) -> usize {
+    (at as isize + isize::from(by)).rem_euclid(len.max(1) as isize) as usize
+}

@@ -1,0 +1,130 @@
+//! The header: what is traced, whether the figures can be trusted, where we are.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{Piece, justified, put};
+use crate::columns::Scope;
+use crate::human;
+use crate::trust::{self, Severity};
+use crate::tui::message::View;
+use crate::tui::model::{Model, Screen};
+
+/// Draws the first line.
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let (theme, run, snapshot) = (model.theme, &model.run, &model.shown);
+    let mut left = vec![
+        Piece::new("tracer", theme.strong(), 7),
+        Piece::new(human::safe_text(run.host.as_bytes()), theme.plain(), 4),
+        Piece::new(human::safe_text(run.target.as_bytes()), theme.strong(), 0),
+        Piece::new(human::clock(snapshot.elapsed_ns()), theme.plain(), 2),
+    ];
+    if let Some(filter) = &run.filter {
+        let text = format!("only {}", human::safe_text(filter.as_bytes()));
+        left.insert(3, Piece::new(text, theme.note(), 1));
+    }
+    left.retain(|piece| !piece.text.is_empty());
+    let at_least = trust::at_least(&model.latest.ledger);
+    // A rate of the moment before the end would read as if it went on.
+    let pace = if run.ended.is_some() {
+        format!("{at_least}{} calls", human::count(snapshot.all.calls))
+    } else {
+        let rate = snapshot.per_second(snapshot.all.recent_calls);
+        format!("{at_least}{} calls/s", human::short_count(rate))
+    };
+    let mut right = vec![Piece::new(pace, theme.plain(), 3)];
+    if let Some(word) = trust::words(&model.latest.ledger).into_iter().next() {
+        right.push(Piece::new(word.short, style_of(model, word.severity), 0));
+    }
+    let ring = format!("ring {:.0}%", run.ring_fill.clamp(0.0, 1.0) * 100.0);
+    right.push(Piece::new(ring, if run.ring_fill > 0.5 { theme.note() } else { theme.plain() }, 5));
+    right.push(Piece::new(format!("own cpu {:.1}%", run.own_cpu_percent), theme.plain(), 6));
+    if let Some(ns) = run.ns_per_call {
+        right.push(Piece::new(format!("{ns:.0} ns/call"), theme.plain(), 8));
+    }
+    if !run.family.is_empty() {
+        right.push(Piece::new(human::safe_text(run.family.as_bytes()), theme.dim(), 9));
+    }
+    put(buffer, area, 0, &justified(left, right, usize::from(area.width)));
+}
+
+/// Whether there is anything that the first line has no room for.
+pub(crate) fn has_alarms(model: &Model) -> bool {
+    model.paused
+        || model.run.ended.is_some()
+        || !model.run.notices.is_empty()
+        || trust::words(&model.latest.ledger).len() > 1
+}
+
+/// Draws the line of what is wrong or out of the ordinary, the most important first.
+pub(super) fn draw_alarms(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let theme = model.theme;
+    let mut pieces = Vec::new();
+    if model.paused {
+        let behind_ns = model.latest.end_ns.saturating_sub(model.shown.end_ns);
+        let text = match &model.run.ended {
+            None => format!("PAUSED {}, still collecting", human::clock(behind_ns)),
+            Some(_) => format!("PAUSED {}", human::clock(behind_ns)),
+        };
+        pieces.push(Piece::new(text, theme.alarm(), 0));
+    }
+    if let Some(why) = &model.run.ended {
+        let text = format!("ended: {}, q quits", human::safe_text(why.as_bytes()));
+        pieces.push(Piece::new(text, theme.note(), 0));
+    }
+    for word in trust::words(&model.latest.ledger).into_iter().skip(1) {
+        pieces.push(Piece::new(word.short, style_of(model, word.severity), 0));
+    }
+    for notice in &model.run.notices {
+        pieces.push(Piece::new(human::safe_text(notice.as_bytes()), theme.note(), 0));
+    }
+    put(buffer, area, 0, &justified(pieces, Vec::new(), usize::from(area.width)));
+}
+
+/// Draws the line that says which screen this is and what its figures are counted over.
+pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let theme = model.theme;
+    let mut left = Vec::new();
+    for (index, view) in View::ALL.into_iter().enumerate() {
+        if view == model.view {
+            left.push(Piece::new(format!("[{} {}]", index + 1, path_of(model)), theme.strong(), 0));
+        } else {
+            left.push(Piece::new(format!("{} {}", index + 1, view.name()), theme.dim(), 5));
+        }
+    }
+    let mut right = Vec::new();
+    if !model.filter.text().is_empty() {
+        let text = format!("filter: {}", human::safe_text(model.filter.text().as_bytes()));
+        right.push(Piece::new(text, theme.note(), 1));
+    }
+    let span = match model.scope {
+        Scope::Interval => {
+            format!("last {}, latency since start", human::duration(model.shown.recent_ns))
+        }
+        Scope::Total => "totals since start".to_owned(),
+    };
+    right.push(Piece::new(span, theme.dim(), 4));
+    put(buffer, area, 0, &justified(left, right, usize::from(area.width)));
+}
+
+fn path_of(model: &Model) -> String {
+    let mut names = Vec::new();
+    let mut before = None;
+    for screen in model.path() {
+        if let (Screen::Call(subject, _), Some(Screen::Errors)) = (screen, before) {
+            names.push(model.name_of(Screen::Calls(subject)));
+        }
+        names.push(model.name_of(screen));
+        before = Some(screen);
+    }
+    names.join(" > ")
+}
+
+fn style_of(model: &Model, severity: Severity) -> Style {
+    match severity {
+        Severity::Fine => model.theme.good(),
+        Severity::Note => model.theme.note(),
+        Severity::Alarm => model.theme.alarm(),
+    }
+}
