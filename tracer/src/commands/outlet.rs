@@ -7,11 +7,11 @@ use std::io::{self, BufWriter, Write};
 use anyhow::{Context as _, Result};
 
 use crate::config::{Destination, Settings};
-use crate::interval::Interval;
 use crate::report::json::{JsonLines, Meta};
 use crate::report::{Scope, write_tables};
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
+use crate::source::live::Tick;
 
 /// Tables or JSON on their way out.
 pub(super) enum Outlet {
@@ -45,30 +45,19 @@ impl Outlet {
         }
     }
 
-    /// One interval.
-    pub(super) fn interval(
-        &mut self,
-        interval: &Interval,
-        snapshot: &Snapshot,
-        run: &RunInfo,
-    ) -> io::Result<()> {
+    /// One interval, and after the last one everything since the start. Tables of a broken-off last interval
+    /// would only repeat the totals below them.
+    pub(super) fn tick(&mut self, tick: &Tick, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
         match self {
             Self::Text(out) => {
-                write_tables(out, snapshot, run, Scope::Interval)?;
+                let scope = if tick.last { Scope::Total } else { Scope::Interval };
+                write_tables(out, snapshot, run, scope)?;
                 out.flush()
             }
-            Self::Json(lines) => lines.interval(interval),
-        }
-    }
-
-    /// Everything since the start.
-    pub(super) fn totals(&mut self, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
-        match self {
-            Self::Text(out) => {
-                write_tables(out, snapshot, run, Scope::Total)?;
-                out.flush()
+            Self::Json(lines) => {
+                lines.interval(&tick.interval)?;
+                if tick.last { lines.totals(snapshot) } else { Ok(()) }
             }
-            Self::Json(lines) => lines.totals(snapshot),
         }
     }
 }

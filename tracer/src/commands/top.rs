@@ -153,8 +153,7 @@ impl Session {
                     self.info.notices.extend(tick.log);
                     let written = match &mut outlet {
                         None => Ok(()),
-                        Some(outlet) if tick.last => outlet.totals(&snapshot, &self.info),
-                        Some(outlet) => outlet.interval(&tick.interval, &snapshot, &self.info),
+                        Some(outlet) => outlet.tick(&tick, &snapshot, &self.info),
                     };
                     if !reader_is_there(written)? {
                         self.live.stop();
