@@ -122,13 +122,7 @@ both_families! {
         }
     }
 
-    full_speed(family) {
-        let (report, _) = assert_mode(family, &["full-speed", "2", "5"]);
-        if family.is_exact_here() {
-            let ledger = report.ledger();
-            assert!(ledger.get("spilled") * 100 < ledger.get("paired"), "under 1 % spilled: {ledger:?}");
-        }
-    }
+    full_speed(family) { assert_mode(family, &["full-speed", "2", "5"]); }
 }
 
 /// Every thread and process that ended did so by a call that never returned, and has no latency.

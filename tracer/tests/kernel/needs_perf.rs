@@ -7,7 +7,9 @@ use crate::oracle::Reach;
 use crate::tool::{Family, Tracing, Waiting, require_program, wait_for};
 
 both_families! {
-    /// Both attach to a process that waits, and both see every enter from then until its end.
+    /// Both attach to a process that waits, and both see every enter from then until its end. A classic
+    /// program that returns 0 takes the event away from everybody else, so this is also a test of manners:
+    /// any such program on the host makes perf count too little.
     perf_stat_counts_the_same_enters(family) {
         let perf = require_program("perf");
         let oracle = Waiting::start(&["threads", "2", "100000"]);

@@ -200,12 +200,12 @@ both_families! {
         assert_like_strace(family, &["find", "/usr", "-name", "x"]);
     }
 
-    python(family) {
+    needs_python3(family) {
         require_program("python3");
         assert_like_strace(family, &["python3", "-c", "import json, ssl"]);
     }
 
-    git_log(family) {
+    needs_git(family) {
         require_program("git");
         assert_like_strace(family, &["git", "-C", env!("CARGO_MANIFEST_DIR"), "log"]);
     }

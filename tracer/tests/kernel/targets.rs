@@ -127,6 +127,9 @@ both_families! {
         oracle.assert_rows(&report, family, Reach::Command, |pid| pid == oracle.pid);
         let own_cells: Vec<_> = report.cells.iter().filter(|cell| cell.pid == own).collect();
         assert!(own_cells.is_empty(), "the tracer traced itself: {own_cells:?}");
+        if family.is_exact_here() {
+            report.assert_complete();
+        }
     }
 
     /// Cutting time into intervals loses nothing and counts nothing twice.
@@ -181,7 +184,11 @@ both_families! {
         for round in 0..20u64 {
             let tracing = Tracing::attach(family, &[]);
             thread::sleep(Duration::from_millis(round * 37 % 100));
-            tracing.stop().report().assert_laws();
+            let report = tracing.stop().report();
+            report.assert_laws();
+            if family.is_exact_here() {
+                report.assert_complete();
+            }
         }
     }
 }
