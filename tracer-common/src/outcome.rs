@@ -27,10 +27,13 @@ pub const fn classify(abi: Abi, nr: i32, ret: i64) -> Outcome {
         return Outcome::Success;
     }
     let code = (-ret) as u16;
-    match code {
-        512 | 513 | 514 | 516 => Outcome::Interrupted(code),
-        _ => Outcome::Error(code),
-    }
+    if is_restart(-ret) { Outcome::Interrupted(code) } else { Outcome::Error(code) }
+}
+
+/// Whether this is one of the kernel's own codes for a call that a signal cut short.
+#[inline(always)]
+pub const fn is_restart(code: i64) -> bool {
+    matches!(code, 512 | 513 | 514 | 516)
 }
 
 /// Whether `nr` has no way to fail, so that a return in `-4095..=-1` is a value and not an error:
@@ -40,18 +43,18 @@ pub const fn classify(abi: Abi, nr: i32, ret: i64) -> Outcome {
 #[inline(always)]
 pub const fn never_fails(abi: Abi, nr: i32) -> bool {
     match abi {
-        Abi::X86_64 | Abi::X32 => {
-            matches!(
-                nr & !crate::abi::X32_SYSCALL_BIT,
-                15 // rt_sigreturn
+        Abi::X86_64 => matches!(
+            nr,
+            15 // rt_sigreturn
             | 39 | 110 | 186 // getpid, getppid, gettid
             | 102 | 104 | 107 | 108 // getuid, getgid, geteuid, getegid
             | 95 // umask
             | 111 // getpgrp
             | 122 | 123 // setfsuid, setfsgid
             | 135 // personality
-            ) || (matches!(abi, Abi::X32) && nr & !crate::abi::X32_SYSCALL_BIT == 513)
-        }
+        ),
+        // Where the kernel has no x32, every other call of it fails with ENOSYS.
+        Abi::X32 => nr & !crate::abi::X32_SYSCALL_BIT == 513, // rt_sigreturn
         Abi::I386 => matches!(
             nr,
             119 | 173 // sigreturn, rt_sigreturn
@@ -114,6 +117,7 @@ mod tests {
         assert_eq!(classify(Abi::I386, 173, -4), Outcome::Success);
         assert_eq!(classify(Abi::X86_64, 173, -4), Outcome::Error(4), "173 is ioperm to a 64-bit caller");
         assert_eq!(classify(Abi::X32, 0x4000_0000 + 513, -4), Outcome::Success, "x32 has its own number");
+        assert_eq!(classify(Abi::X32, 0x4000_0000 + 39, -38), Outcome::Error(38), "a kernel without x32");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::abi::Abi;
 use crate::ledger::{Counter, Ledger};
-use crate::outcome::{MAX_ERRNO, makes_task, never_returns};
+use crate::outcome::{MAX_ERRNO, is_restart, makes_task, never_returns};
 use crate::record::kind;
 use crate::slot::{Slot, open, verdict};
 
@@ -81,12 +81,29 @@ pub fn exit(slot: &mut Slot, ledger: &mut Ledger, nr: Option<i32>, ret: i64, now
     }
 }
 
+/// What is known of an exit that closes nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct LoneExit {
+    /// Table.
+    pub abi: Abi,
+    /// Number.
+    pub nr: i32,
+    /// Return value.
+    pub ret: i64,
+    /// Whether the filter wants the call.
+    pub wanted: bool,
+    /// Whether both programs are attached everywhere. Exit is attached first; until enter is too, every
+    /// call leaves without having been seen to enter.
+    pub armed: bool,
+}
+
 /// An exit that closes nothing: a new task, a call that was under way when we came, or one that was
 /// refused before its enter tracepoint. True when the record is to be sent.
 #[inline(always)]
-pub fn exit_alone(slot: &mut Slot, ledger: &mut Ledger, abi: Abi, nr: i32, ret: i64, wanted: bool) -> bool {
-    let fresh = slot.open == open::FRESH;
-    slot.open = open::CLOSED;
+pub fn exit_alone(slot: &mut Slot, ledger: &mut Ledger, exit: LoneExit) -> bool {
+    let LoneExit { abi, nr, ret, wanted, armed } = exit;
+    let fresh = slot.open == open::FRESH || !armed;
+    slot.open = if armed { open::CLOSED } else { open::FRESH };
     if !wanted {
         return false;
     }
@@ -96,7 +113,7 @@ pub fn exit_alone(slot: &mut Slot, ledger: &mut Ledger, abi: Abi, nr: i32, ret: 
         ledger.count(if is_child { Counter::ForkChild } else { Counter::InFlightAtAttach });
         return false;
     }
-    if ret >= 0 || ret < -MAX_ERRNO {
+    if ret >= 0 || ret < -MAX_ERRNO || is_restart(-ret) {
         ledger.count(Counter::Unexplained);
         return false;
     }
@@ -188,7 +205,8 @@ mod tests {
                             sent.push(slot.record);
                         }
                         Exited::Alone => {
-                            if exit_alone(slot, &mut ledger, Abi::X86_64, nr.unwrap_or(0), ret, true) {
+                            let lone = LoneExit { abi: Abi::X86_64, nr: nr.unwrap_or(0), ret, wanted: true, armed: step > 40 };
+                            if exit_alone(slot, &mut ledger, lone) {
                                 prop_assert_eq!(slot.record.latency_ns, 0);
                                 sent.push(slot.record);
                             }
@@ -230,8 +248,32 @@ mod tests {
         slot.record.enter_ns = 100;
         assert_eq!(exit(&mut slot, &mut ledger, None, 5, 150), Exited::Paired);
         assert_eq!(exit(&mut slot, &mut ledger, None, -13, 900_000), Exited::Alone);
-        assert!(exit_alone(&mut slot, &mut ledger, Abi::X86_64, 110, -13, true));
+        let lone = LoneExit { abi: Abi::X86_64, nr: 110, ret: -13, wanted: true, armed: true };
+        assert!(exit_alone(&mut slot, &mut ledger, lone));
         assert_eq!((slot.record.kind, slot.record.nr, slot.record.latency_ns), (kind::DENIED, 110, 0));
+    }
+
+    #[test]
+    fn until_enter_is_attached_every_exit_was_under_way() {
+        let (mut slot, mut ledger) = (fresh_slot(), Ledger::default());
+        let lone = LoneExit { abi: Abi::X86_64, nr: 0, ret: -13, wanted: true, armed: false };
+        for _ in 0..3 {
+            assert_eq!(exit(&mut slot, &mut ledger, None, -13, 10), Exited::Alone);
+            assert!(!exit_alone(&mut slot, &mut ledger, lone));
+        }
+        // Entered in the gap, left after it.
+        assert!(!exit_alone(&mut slot, &mut ledger, LoneExit { armed: true, ..lone }));
+        assert_eq!(sum(&ledger, &[Counter::InFlightAtAttach]), 4);
+        assert!(exit_alone(&mut slot, &mut ledger, LoneExit { armed: true, ..lone }), "now it was refused");
+    }
+
+    #[test]
+    fn a_restart_code_is_no_refusal() {
+        let (mut slot, mut ledger) = (fresh_slot(), Ledger::default());
+        slot.open = open::CLOSED;
+        let lone = LoneExit { abi: Abi::X86_64, nr: 202, ret: -512, wanted: true, armed: true };
+        assert!(!exit_alone(&mut slot, &mut ledger, lone));
+        assert_eq!(sum(&ledger, &[Counter::Unexplained]), 1);
     }
 
     #[test]

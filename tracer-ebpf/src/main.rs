@@ -18,6 +18,11 @@ use tracer_common::config::Offsets;
 use crate::config::config;
 use crate::kernel::{Classic, Raw};
 
+/// What classic programs return. With 0 the kernel would hide the event from every other user of the
+/// tracepoint: `perf stat` beside us would count nothing.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/perf.h#L51-L58>
+const SHOWN_TO_OTHERS: u32 = 1;
+
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn raw_enter(context: RawTracePointContext) -> i32 {
     pair::enter(&Raw(&context));
@@ -56,31 +61,31 @@ pub fn raw_task_exit(_context: RawTracePointContext) -> i32 {
 #[tracepoint(category = "raw_syscalls", name = "sys_enter")]
 pub fn classic_enter(context: TracePointContext) -> u32 {
     pair::enter(&Classic(&context));
-    0
+    SHOWN_TO_OTHERS
 }
 
 #[tracepoint(category = "raw_syscalls", name = "sys_exit")]
 pub fn classic_exit(context: TracePointContext) -> u32 {
     pair::exit(&Classic(&context));
-    0
+    SHOWN_TO_OTHERS
 }
 
 #[tracepoint(category = "sched", name = "sched_process_fork")]
 pub fn classic_fork(context: TracePointContext) -> u32 {
     lifecycle::fork(&context, field(&context, config!(offsets.fork_child_pid)));
-    0
+    SHOWN_TO_OTHERS
 }
 
 #[tracepoint(category = "sched", name = "sched_process_exec")]
 pub fn classic_exec(context: TracePointContext) -> u32 {
     lifecycle::exec(field(&context, config!(offsets.exec_old_pid)));
-    0
+    SHOWN_TO_OTHERS
 }
 
 #[tracepoint(category = "sched", name = "sched_process_exit")]
 pub fn classic_task_exit(_context: TracePointContext) -> u32 {
     lifecycle::exit();
-    0
+    SHOWN_TO_OTHERS
 }
 
 /// The floor of any tracer that has a program at enter and one at exit; for `cargo xtask bench`.
@@ -96,12 +101,12 @@ pub fn floor_raw_exit(_context: RawTracePointContext) -> i32 {
 
 #[tracepoint(category = "raw_syscalls", name = "sys_enter")]
 pub fn floor_classic_enter(_context: TracePointContext) -> u32 {
-    0
+    SHOWN_TO_OTHERS
 }
 
 #[tracepoint(category = "raw_syscalls", name = "sys_exit")]
 pub fn floor_classic_exit(_context: TracePointContext) -> u32 {
-    0
+    SHOWN_TO_OTHERS
 }
 
 /// A 32-bit field of a classic record whose place differs between kernels.

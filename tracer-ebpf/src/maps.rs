@@ -37,6 +37,10 @@ pub static COMMS: HashMap<[u8; 16], u8, 64> = HashMap::new();
 #[btf_map]
 pub static EPOCH: Array<u32, 1> = Array::new();
 
+/// 1 once user space has attached both enter and exit.
+#[btf_map]
+pub static ARMED: Array<u32, 1> = Array::new();
+
 /// The counters.
 #[btf_map]
 pub static LEDGER: PerCpuArray<Ledger, 1> = PerCpuArray::new();

@@ -3,13 +3,13 @@
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
 use tracer_common::ledger::{Counter, Ledger};
-use tracer_common::pairing::{self, Entered, Exited};
+use tracer_common::pairing::{self, Entered, Exited, LoneExit};
 use tracer_common::slot::{Slot, verdict};
 
 use crate::config::{config, wants};
 use crate::emit::emit;
 use crate::kernel::{EnterContext, ExitContext, abi_of};
-use crate::maps::ledger;
+use crate::maps::{ARMED, ledger};
 use crate::slots::{Found, admit, find};
 
 /// A task enters a syscall.
@@ -88,7 +88,9 @@ fn traced_slot(untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot>
 #[inline(never)]
 fn exit_alone(ledger: &mut Ledger, slot: &mut Slot, nr: i32, ret: i64) {
     let abi = abi_of(nr);
-    if pairing::exit_alone(slot, ledger, abi, nr, ret, wants(abi, nr)) {
+    let armed = ARMED.get(0).is_some_and(|armed| *armed != 0);
+    let exit = LoneExit { abi, nr, ret, wanted: wants(abi, nr), armed };
+    if pairing::exit_alone(slot, ledger, exit) {
         emit(ledger, &slot.record);
     }
 }

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use crate::human;
 use crate::process::Comm;
 use crate::snapshot::ProcessRow;
+use crate::syscalls::errno;
 pub use cell::{age, clip, fit, whole};
 use cell::{ago, dash, in_flight_text, rate, share, span};
 pub use row::{Context, Rank, Row, is_stuck, rank};
@@ -371,8 +372,10 @@ const ERRNO: Column = Column {
     about: "why the call failed",
     width: 12,
     max_width: 16,
-    text: |row, _| errno_of(row).map_or_else(String::new, |errno| errno_text(errno.errno)),
-    key: |row, _| SortKey::Text(errno_of(row).map_or_else(String::new, |errno| errno_text(errno.errno))),
+    text: |row, _| errno_of(row).map_or_else(String::new, |row| errno::name(row.errno).into_owned()),
+    key: |row, _| {
+        SortKey::Text(errno_of(row).map_or_else(String::new, |row| errno::name(row.errno).into_owned()))
+    },
     ..NAME
 };
 
@@ -544,11 +547,6 @@ pub fn process_label(process: &ProcessRow) -> String {
 /// Name and id of a process that has no row any more.
 pub fn process_label_of(comm: Comm, pid: u32) -> String {
     format!("{comm} {pid}")
-}
-
-/// Name of an errno.
-pub fn errno_text(errno: u16) -> String {
-    format!("errno {errno}")
 }
 
 fn number(value: Option<u64>) -> SortKey {

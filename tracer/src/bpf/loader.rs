@@ -253,7 +253,8 @@ impl Kernel {
     /// Attaches exit, then enter: the other way round, a call could enter and never be seen to leave.
     pub fn attach_syscalls(&mut self) -> Result<(), LoadError> {
         self.attach(&SYS_EXIT)?;
-        self.attach(&SYS_ENTER)
+        self.attach(&SYS_ENTER)?;
+        self.set_word("ARMED", 1)
     }
 
     /// Makes a process a target, by its PID in our own namespace.
@@ -263,10 +264,15 @@ impl Kernel {
 
     /// Lets earlier verdicts "no target" be given again, after targets were added.
     pub fn bump_epoch(&mut self, epoch: u32) -> Result<(), LoadError> {
-        let map = self.ebpf.map_mut("EPOCH").ok_or_else(|| missing("EPOCH"))?;
+        self.set_word("EPOCH", epoch)
+    }
+
+    fn set_word(&mut self, name: &'static str, value: u32) -> Result<(), LoadError> {
+        let step = "set a word for the programs";
+        let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
         let mut map: aya::maps::Array<&mut MapData, u32> =
-            map.try_into().map_err(|error| LoadError::new("set the epoch", &error))?;
-        map.set(0, epoch, 0).map_err(|error| LoadError::new("set the epoch", &error))
+            map.try_into().map_err(|error| LoadError::new(step, &error))?;
+        map.set(0, value, 0).map_err(|error| LoadError::new(step, &error))
     }
 
     /// Detaches enter, then exit, then the rest. What is in the rings and counters stays readable.

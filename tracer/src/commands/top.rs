@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::aggregate::Aggregator;
 use crate::bpf::loader::{Family, Kernel, Plan};
@@ -21,6 +22,7 @@ use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::source::live::{Live, Tick};
 use crate::syscalls::filter::SyscallSet;
+use crate::tui;
 
 /// Intervals that may wait for us; beyond it they join into longer ones.
 const QUEUE: usize = 4;
@@ -33,7 +35,8 @@ pub(super) fn run(settings: Settings) -> Result<u8> {
         && io::stdout().is_terminal()
         && io::stdin().is_terminal();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        // Two, so that a terminal that does not read holds up the screen and nothing else.
+        .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
@@ -114,15 +117,9 @@ impl Session {
         let mut aggregator = Aggregator::new();
         let mut cost = OwnCost::new();
         let mut outlet = outlet;
-        let screen = outlet.is_none();
-        let (quit_sender, mut quit) = oneshot::channel();
-        let mut screen_task = screen.then(|| {
-            tokio::spawn(async move {
-                let result = { let _ = (shown, info_shown); Ok::<(), io::Error>(()) } /*TUI*/;
-                let _ = quit_sender.send(());
-                result
-            })
-        });
+        // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
+        let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(shown, info_shown)));
+        let mut closed = None;
         if let Some(outlet) = &mut outlet
             && !reader_is_there(outlet.begin(&self.meta))?
         {
@@ -150,7 +147,7 @@ impl Session {
                     let snapshot = Arc::new(aggregator.snapshot());
                     self.info.ring_fill = tick.ring_fill;
                     self.info.own_cpu_percent = cost.percent();
-                    self.info.notices.extend(tick.log);
+                    self.info.notices.extend(tick.log.iter().cloned());
                     let written = match &mut outlet {
                         None => Ok(()),
                         Some(outlet) => outlet.tick(&tick, &snapshot, &self.info),
@@ -183,34 +180,39 @@ impl Session {
                     self.stop("the time is over", libc::SIGTERM);
                     ending = true;
                 }
-                _ = interrupt.recv(), if !screen => {
+                _ = interrupt.recv(), if screen.is_none() => {
                     // From a terminal the command got it too, and decides for itself.
                     if !has_command {
                         self.stop("interrupted", libc::SIGINT);
                     }
                     ending |= !has_command;
                 }
-                _ = terminate.recv(), if !screen => {
+                _ = terminate.recv(), if screen.is_none() => {
                     self.stop("terminated", libc::SIGTERM);
                     ending = true;
                 }
-                _ = hangup.recv(), if !screen => {
+                _ = hangup.recv(), if screen.is_none() => {
                     self.stop("hung up", libc::SIGHUP);
                     ending = true;
                 }
-                _ = &mut quit, if screen && !ending => {
+                exit = end_of_screen(&mut screen) => {
+                    closed = Some(exit?);
+                    screen = None;
                     self.stop("quit", libc::SIGTERM);
                     ending = true;
                 }
             }
         }
-        if let Some(task) = screen_task.take() {
-            task.await.context("the screen has failed")?.context("cannot draw the screen")?;
+        if screen.is_some() {
+            closed = Some(end_of_screen(&mut screen).await?);
         }
         let _ = self.live.join();
         match (self.command, status) {
             (Some(command), status) => command.finish(status).await,
-            (None, _) => Ok(0),
+            (None, _) => Ok(match closed {
+                Some(tui::Exit::Signal(number)) => 128 + number as u8,
+                _ => 0,
+            }),
         }
     }
 
@@ -253,6 +255,14 @@ impl Command {
 async fn command_end(command: &mut Option<Command>) -> Option<ExitStatus> {
     match command {
         Some(command) => (&mut command.ended).await.ok().and_then(Result::ok),
+        None => std::future::pending().await,
+    }
+}
+
+/// Pending for ever when there is no screen.
+async fn end_of_screen(screen: &mut Option<JoinHandle<io::Result<tui::Exit>>>) -> Result<tui::Exit> {
+    match screen {
+        Some(task) => task.await.context("the screen has failed")?.context("cannot draw the screen"),
         None => std::future::pending().await,
     }
 }

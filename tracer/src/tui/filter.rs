@@ -1,8 +1,8 @@
 //! The filter that is typed on the screen: words, all of which must fit.
 
-use crate::columns;
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
+use crate::syscalls::errno;
 
 /// A parsed filter. Empty fits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,10 +117,9 @@ impl Term {
 
     fn fits_errno(&self, errno: u16) -> bool {
         match self.field {
-            Field::Any => columns::errno_text(errno).to_lowercase().contains(&self.needle),
+            Field::Any => errno::name(errno).to_lowercase().contains(&self.needle),
             Field::Errno => {
-                errno.to_string() == self.needle
-                    || columns::errno_text(errno).to_lowercase().contains(&self.needle)
+                errno.to_string() == self.needle || errno::name(errno).to_lowercase().contains(&self.needle)
             }
             Field::Pid | Field::Comm | Field::Call => false,
         }

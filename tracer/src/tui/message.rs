@@ -106,6 +106,4 @@ pub enum Exit {
     Asked,
     /// This signal came; Ctrl-C counts as `SIGINT`.
     Signal(i32),
-    /// What the screen was open for is over.
-    Finished,
 }

@@ -17,9 +17,8 @@ mod theme;
 mod update;
 mod view;
 
-use std::future::{self, Future};
+use std::future;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +39,7 @@ use theme::Theme;
 /// Shortest time between two frames.
 const FRAME_TIME: Duration = Duration::from_millis(100);
 
-/// Shows snapshots on the terminal until the user quits, a signal comes or `finished` is ready. A target that
+/// Shows snapshots on the terminal until the user quits or a signal comes. A target that
 /// ended (`RunInfo::ended`) does not close the screen: its last figures stay to be read.
 ///
 /// Closed channels only mean that no more news will come. The terminal is restored before this returns.
@@ -50,12 +49,10 @@ const FRAME_TIME: Duration = Duration::from_millis(100);
 pub async fn run(
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     mut status: watch::Receiver<RunInfo>,
-    finished: impl Future,
 ) -> io::Result<Exit> {
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
-    let mut finished = pin!(finished);
     let theme = Theme::detect(|name| std::env::var(name).ok());
     let first = Arc::clone(&snapshots.borrow_and_update());
     let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
@@ -74,7 +71,6 @@ pub async fn run(
             () = terminal::lost() => {
                 return Err(io::Error::other("a part of tracer panicked; its report is above, please file it"));
             }
-            _ = &mut finished => return Ok(Exit::Finished),
             () = sleep_until(next_frame), if dirty => {
                 terminal.draw(|frame| view::view(&model, frame))?;
                 dirty = false;

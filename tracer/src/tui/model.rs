@@ -237,7 +237,7 @@ impl Model {
                 .calls(&self.shown)
                 .iter()
                 .find(|call| call.call == key)
-                .map_or_else(|| syscalls::name(key), |call| call.name.clone()),
+                .map_or_else(|| syscalls::name(key).into_owned(), |call| call.name.clone()),
         }
     }
 
