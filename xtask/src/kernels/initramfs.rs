@@ -53,7 +53,7 @@ fn init(arguments: &str) -> String {
     format!(
         "\
 #!/bin/sh
-export PATH=/bin HOME=/root TERM=dumb TMPDIR=/tmp RUST_BACKTRACE=1
+export PATH=/bin HOME=/root TERM=dumb TMPDIR=/tmp
 export TRACER_BIN=/bin/tracer ORACLE_BIN=/bin/oracle
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

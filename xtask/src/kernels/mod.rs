@@ -81,6 +81,8 @@ pub(crate) fn run(list: &[String], tally: &mut Tally) -> Result<()> {
     let suite = suite::build(&directory)?;
     let missing = kernel_suite::missing_in_a_machine();
     let mut arguments = kernel_suite::HARNESS.map(str::to_owned).to_vec();
+    // What a test says must be on the console when a later one brings the machine down.
+    arguments.push("--nocapture".to_owned());
     arguments.extend(kernel_suite::skip_arguments(&missing));
     let initramfs = initramfs::pack(&suite, &arguments.join(" "), &directory)?;
     let names = kernel_suite::names(&suite.listed);
