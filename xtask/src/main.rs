@@ -3,6 +3,7 @@
 
 mod build_ebpf;
 mod command;
+mod kernel_suite;
 mod kernels;
 mod provenance;
 mod run;

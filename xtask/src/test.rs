@@ -10,9 +10,11 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::{self, say};
+use crate::kernel_suite;
 use crate::kernels;
 use crate::tally::{Counts, Ending, Tally};
 use crate::tidy;
+use crate::workspace;
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -34,9 +36,6 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
     let _ = writeln!(std::io::stdout().lock(), "{}", tally.table());
     Ok(tally)
 }
-
-/// The suite against a real kernel: `tracer/tests/kernel.rs`.
-const KERNEL_SUITE: [&str; 4] = ["--package", "tracer", "--test", "kernel"];
 
 fn host(tally: &mut Tally) {
     let start = Instant::now();
@@ -65,7 +64,7 @@ fn failure(error: &anyhow::Error) -> (Ending, Counts) {
 }
 
 /// Runs `cargo test`, under `runner` where one is given, and counts what it reports.
-fn cargo_test(selection: &[&str], harness: &[&str], runner: Option<&Runner>) -> (Ending, Counts) {
+fn cargo_test(selection: &[&str], harness: &[String], runner: Option<&Runner>) -> (Ending, Counts) {
     let mut command = command::cargo();
     command.arg("test").args(selection).args(["--no-fail-fast", "--"]).args(harness);
     if let Some(runner) = runner {
@@ -90,28 +89,33 @@ struct Runner {
 }
 
 fn this_kernel() -> (Ending, Counts) {
-    let harness = ["--ignored", "--test-threads=1"];
-    match privilege() {
-        Privilege::Ours => cargo_test(&KERNEL_SUITE, &harness, None),
-        Privilege::Through(runner) => cargo_test(&KERNEL_SUITE, &harness, Some(&runner)),
+    let mut list = command::cargo();
+    list.arg("test").args(kernel_suite::SELECTION).arg("--").args(kernel_suite::LIST);
+    let listed = match command::read(&mut list) {
+        Ok(listed) => listed,
+        Err(error) => return failure(&error),
+    };
+    let names = kernel_suite::names(&listed);
+    let runner = match privilege() {
+        Privilege::Ours => None,
+        Privilege::Through(runner) => Some(runner),
         Privilege::Missing(why) => {
-            let names = match kernel_tests() {
-                Ok(names) => names,
-                Err(error) => return failure(&error),
-            };
             for name in &names {
                 say(format!("NOT RUN ({why}): {name}"));
             }
-            (Ending::Skipped(why), Counts { skipped: names.len() as u64, ..Counts::default() })
+            return (Ending::Skipped(why), Counts { skipped: names.len() as u64, ..Counts::default() });
         }
+    };
+    let missing = kernel_suite::missing_here(&workspace::target().join("debug/examples/oracle"));
+    let left_out = kernel_suite::left_out(&names, &missing);
+    for (name, why) in &left_out {
+        say(format!("NOT RUN ({why}): {name}"));
     }
-}
-
-/// The names of the kernel tests.
-fn kernel_tests() -> Result<Vec<String>> {
-    let list =
-        command::read(command::cargo().arg("test").args(KERNEL_SUITE).args(["--", "--list", "--ignored"]))?;
-    Ok(list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+    let mut harness = kernel_suite::HARNESS.map(str::to_owned).to_vec();
+    harness.extend(kernel_suite::skip_arguments(&missing));
+    let (ending, mut counts) = cargo_test(&kernel_suite::SELECTION, &harness, runner.as_ref());
+    counts.skipped += left_out.len() as u64;
+    (ending, counts)
 }
 
 enum Privilege {

@@ -11,8 +11,8 @@ use crate::command::{self, ask_text, find};
 use crate::kernels::machine::MARKER;
 use crate::kernels::suite::Suite;
 
-/// Packs it all into one file under `directory`.
-pub(crate) fn pack(suite: &Suite, directory: &Path) -> Result<PathBuf> {
+/// Packs it all into one file under `directory`; the suite will run with `arguments`.
+pub(crate) fn pack(suite: &Suite, arguments: &str, directory: &Path) -> Result<PathBuf> {
     let root = directory.join("initramfs");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
@@ -34,7 +34,7 @@ pub(crate) fn pack(suite: &Suite, directory: &Path) -> Result<PathBuf> {
     install(&suite.oracle, &root.join("bin/oracle"))?;
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").context("cannot write passwd")?;
     fs::write(root.join("etc/group"), "root:x:0:\n").context("cannot write group")?;
-    fs::write(root.join("init"), init()).context("cannot write init")?;
+    fs::write(root.join("init"), init(arguments)).context("cannot write init")?;
     fs::set_permissions(root.join("init"), fs::Permissions::from_mode(0o755))
         .context("cannot make init executable")?;
 
@@ -49,11 +49,11 @@ pub(crate) fn pack(suite: &Suite, directory: &Path) -> Result<PathBuf> {
 }
 
 /// The first program of the machine. Its last lines say how the suite ended and stop the machine.
-fn init() -> String {
+fn init(arguments: &str) -> String {
     format!(
         "\
 #!/bin/sh
-export PATH=/bin HOME=/root TERM=dumb TMPDIR=/tmp RUST_BACKTRACE=1
+export PATH=/bin HOME=/root TERM=dumb TMPDIR=/tmp
 export TRACER_BIN=/bin/tracer ORACLE_BIN=/bin/oracle
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -70,7 +70,7 @@ ip link set lo up
 hostname machine
 cd /tmp
 uname -a
-/bin/kernel-tests --ignored --test-threads=1
+/bin/kernel-tests {arguments}
 echo \"{MARKER}$?\"
 poweroff -f
 "

@@ -14,6 +14,9 @@ pub(crate) const MARKER: &str = "tracer-kernel-suite-exit:";
 /// A machine that is not done by then is stopped. The suite takes a minute or two under emulation.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(15);
 
+/// A kernel that locks up or panics ends the machine, with its call traces on the console. Emulation on a busy
+/// host can hold a processor back for long, so lock-up is a minute, not 20 s.
+const PARAMETERS: &str = "console=ttyS0 panic=-1 quiet loglevel=5 watchdog_thresh=30 softlockup_panic=1";
 /// How much of the console is shown when the suite did not pass; the log has it all.
 const LINES_OF_A_FAILURE: usize = 200;
 
@@ -48,7 +51,7 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Consol
         .arg(kernel)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", "console=ttyS0 panic=-1 quiet loglevel=4"])
+        .args(["-append", PARAMETERS])
         .stdin(Stdio::null())
         .stdout(console);
     announce(&command);

@@ -7,13 +7,16 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::command;
+use crate::kernel_suite;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The programs that go into the machine.
 pub(crate) struct Suite {
-    /// The test program of `tracer/tests/kernel.rs`.
+    /// The test program of `tracer/tests/kernel/`.
     pub(crate) tests: PathBuf,
+    /// What it prints when asked for its tests.
+    pub(crate) listed: String,
     /// `tracer` itself.
     pub(crate) tracer: PathBuf,
     /// The program that makes known calls and says which.
@@ -23,20 +26,28 @@ pub(crate) struct Suite {
 /// Builds them under `directory`, apart from everything built for this machine.
 pub(crate) fn build(directory: &Path) -> Result<Suite> {
     let target = directory.join("build");
-    command::run(cargo("build", &target).args(["--bin", "tracer", "--example", "oracle"]))?;
-    let messages = command::read(cargo("test", &target).args([
-        "--test",
-        "kernel",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
+    command::run(cargo("build", &target).args([
+        "--package",
+        "tracer",
+        "--bin",
+        "tracer",
+        "--example",
+        "oracle",
     ]))?;
+    let messages = command::read(
+        cargo("test", &target)
+            .args(kernel_suite::SELECTION)
+            .args(["--no-run", "--message-format=json-render-diagnostics"]),
+    )?;
     let tests = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Message>(line).ok())
         .find_map(|message| message.executable.filter(|_| message.target.is_some_and(|t| t.name == "kernel")))
         .context("cargo built the kernel suite but named no program for it")?;
+    // Linked statically for this processor, so it can list its tests here.
+    let listed = command::read(Command::new(&tests).args(kernel_suite::LIST))?;
     let built = target.join(TARGET).join("release");
-    Ok(Suite { tests, tracer: built.join("tracer"), oracle: built.join("examples/oracle") })
+    Ok(Suite { tests, listed, tracer: built.join("tracer"), oracle: built.join("examples/oracle") })
 }
 
 /// What we need of one line of cargo's messages.
@@ -54,7 +65,7 @@ struct Target {
 fn cargo(verb: &str, target: &Path) -> Command {
     let mut command = command::cargo();
     command
-        .args([verb, "--release", "--package", "tracer", "--target", TARGET])
+        .args([verb, "--release", "--target", TARGET])
         .env("CARGO_TARGET_DIR", target)
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         // The machine unpacks all of this into memory at every boot.

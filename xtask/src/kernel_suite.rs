@@ -1,0 +1,103 @@
+//! The kernel suite, `tracer/tests/kernel/`: which of its tests there are, and which must be left out where
+//! something that they compare with is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{self, find};
+
+/// Selects the suite for cargo.
+pub(crate) const SELECTION: [&str; 4] = ["--package", "tracer", "--test", "kernel"];
+/// The suite needs root, so it is marked ignored; two of its tests at once would see each other.
+pub(crate) const HARNESS: [&str; 2] = ["--ignored", "--test-threads=1"];
+/// Makes the suite print its tests instead of running them.
+pub(crate) const LIST: [&str; 2] = ["--list", "--ignored"];
+
+/// Groups of the suite that compare with other programs, and those programs.
+const COMPARING: [(&str, &[&str]); 2] =
+    [("needs_strace", &["strace", "sh", "find", "tar", "git", "python3"]), ("needs_perf", &["perf"])];
+/// The group that makes 32-bit calls.
+const IA32: &str = "needs_ia32";
+
+/// A group that cannot run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Its module.
+    pub(crate) group: &'static str,
+    /// What it lacks.
+    pub(crate) why: String,
+}
+
+/// The groups that cannot run on this machine. `oracle` is asked whether 32-bit calls work.
+pub(crate) fn missing_here(oracle: &Path) -> Vec<Missing> {
+    let mut missing: Vec<Missing> = COMPARING
+        .iter()
+        .filter_map(|&(group, programs)| {
+            let absent: Vec<&str> =
+                programs.iter().copied().filter(|program| find(program).is_none()).collect();
+            let why = format!("not installed: {}", absent.join(", "));
+            (!absent.is_empty()).then_some(Missing { group, why })
+        })
+        .collect();
+    // A kernel without 32-bit emulation kills who tries.
+    let calls = command::ask(Command::new(oracle).args(["int80", "1"]));
+    if calls.is_ok_and(|output| !output.status.success()) {
+        missing.push(Missing { group: IA32, why: "this kernel has no 32-bit calls".to_owned() });
+    }
+    missing
+}
+
+/// The groups that cannot run in a virtual machine, whose only user space is the suite.
+pub(crate) fn missing_in_a_machine() -> Vec<Missing> {
+    COMPARING
+        .iter()
+        .map(|&(group, programs)| Missing {
+            group,
+            why: format!("no {} in the machine", programs.join(", ")),
+        })
+        .collect()
+}
+
+/// What tells the harness to leave `missing` out.
+pub(crate) fn skip_arguments(missing: &[Missing]) -> Vec<String> {
+    missing.iter().flat_map(|missing| ["--skip".to_owned(), missing.group.to_owned()]).collect()
+}
+
+/// The tests in what [`LIST`] prints.
+pub(crate) fn names(listed: &str) -> Vec<&str> {
+    listed.lines().filter_map(|line| line.strip_suffix(": test")).collect()
+}
+
+/// The tests among `names` that are left out, with the reason.
+pub(crate) fn left_out<'a>(names: &[&'a str], missing: &'a [Missing]) -> Vec<(&'a str, &'a str)> {
+    names
+        .iter()
+        .filter_map(|&name| {
+            // As the harness does: `--skip` leaves out every name that contains the words.
+            let missing = missing.iter().find(|missing| name.contains(missing.group))?;
+            Some((name, missing.why.as_str()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_named_with_its_reason() {
+        let listed = "modes::plain::raw: test\nneeds_perf::count::raw: test\n\n2 tests, 0 benchmarks\n";
+        let names = names(listed);
+        assert_eq!(names, ["modes::plain::raw", "needs_perf::count::raw"]);
+        let missing = [Missing { group: "needs_perf", why: "not installed: perf".to_owned() }];
+        assert_eq!(left_out(&names, &missing), [("needs_perf::count::raw", "not installed: perf")]);
+        assert_eq!(skip_arguments(&missing), ["--skip", "needs_perf"]);
+        assert!(left_out(&names, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_machine_lacks_what_is_compared_with_but_not_32_bit_calls() {
+        let groups: Vec<&str> = missing_in_a_machine().iter().map(|missing| missing.group).collect();
+        assert_eq!(groups, ["needs_strace", "needs_perf"]);
+    }
+}
