@@ -6,8 +6,10 @@ use crate::abi::Abi;
 /// Syscall numbers per ABI that a filter can name; higher ones are "unknown" and follow
 /// [`Config::unknown_wanted`].
 pub const FILTERABLE: usize = 576;
-/// Words of the syscall bitmap: [`FILTERABLE`] bits for each ABI.
-pub const BITMAP_WORDS: usize = FILTERABLE / 64 * Abi::ALL.len();
+/// Words of the syscall bitmap for each ABI: room for [`FILTERABLE`] bits, rounded up to a power of two.
+pub const ABI_WORDS: usize = (FILTERABLE / 64).next_power_of_two();
+/// Words of the syscall bitmap; a power of two, so that the kernel's verifier understands a masked index.
+pub const BITMAP_WORDS: usize = ABI_WORDS * Abi::ALL.len();
 
 /// The knobs, as one read-only global named `CONFIG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct Config {
     pub pidns_ino: u64,
     /// Where the kernel keeps what we read, from its BTF.
     pub offsets: Offsets,
-    /// Bit `nr % 64` of word `abi * FILTERABLE / 64 + nr / 64`.
+    /// Bit `nr % 64` of word `abi * ABI_WORDS + nr / 64`.
     pub wanted: [u64; BITMAP_WORDS],
 }
 
@@ -124,9 +126,10 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
     if number < 0 || number as usize >= FILTERABLE {
         return None;
     }
-    Some((abi as usize * (FILTERABLE / 64) + number as usize / 64, 1 << (number as usize % 64)))
+    Some((abi as usize * ABI_WORDS + number as usize / 64, 1 << (number as usize % 64)))
 }
 
+const _: () = assert!(BITMAP_WORDS.is_power_of_two());
 const _: () = assert!(size_of::<Config>() == 64 + 32 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
 
 #[cfg(feature = "user")]

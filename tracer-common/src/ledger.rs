@@ -61,7 +61,8 @@ counters! {
     ForkChild = "fork_child",
     /// Refused before the enter tracepoint, by seccomp.
     DeniedBeforeEnter = "denied_before_enter",
-    /// Entered before we were attached.
+    /// Entered while the enter program was not attached: before the beginning, or in the moment at the end
+    /// when it is detached already and the exit program is not.
     InFlightAtAttach = "in_flight_at_attach",
     /// The exit of a thread for which no slot could be had.
     UntrackedExit = "untracked_exit",

@@ -24,12 +24,12 @@ pub fn wants(abi: Abi, nr: i32) -> bool {
     if config!(filter_syscalls) == 0 {
         return true;
     }
-    match bitmap_position(abi, nr) {
-        Some((word, bit)) if word < BITMAP_WORDS => {
-            let words = (&raw const CONFIG.wanted).cast::<u64>();
-            // SAFETY: `word` is below the length.
-            unsafe { core::ptr::read_volatile(words.add(word)) & bit != 0 }
-        }
-        _ => config!(unknown_wanted) != 0,
-    }
+    let Some((word, bit)) = bitmap_position(abi, nr) else { return config!(unknown_wanted) != 0 };
+    // Through memory and a mask: the compiler knows that the index is in bounds and would drop the proof that
+    // the verifier needs.
+    // SAFETY: a local.
+    let index = unsafe { core::ptr::read_volatile(&raw const word) } & (BITMAP_WORDS - 1);
+    let words = (&raw const CONFIG.wanted).cast::<u64>();
+    // SAFETY: the index is below the length.
+    unsafe { core::ptr::read_volatile(words.add(index)) & bit != 0 }
 }

@@ -277,6 +277,9 @@ impl Kernel {
 
     /// Detaches enter, then exit, then the rest. What is in the rings and counters stays readable.
     pub fn detach(&mut self) {
+        // From here on calls leave without having been seen to enter. If the word cannot be set they are
+        // counted as unexplained, which is seen.
+        let _ = self.set_word("ARMED", 0);
         // Attached last is enter.
         while let Some(link) = self.links.pop() {
             // A link that cannot be detached goes with its file descriptor when we end.
