@@ -11,17 +11,29 @@ mod maps;
 mod pair;
 mod slots;
 
-use aya_ebpf::macros::{raw_tracepoint, tracepoint};
+use core::ffi::c_void;
+
+use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use tracer_common::config::Offsets;
 
 use crate::config::config;
 use crate::kernel::{Classic, Raw};
 
-/// What classic programs return. With 0 the kernel would hide the event from every other user of the
-/// tracepoint: `perf stat` beside us would count nothing.
+/// A classic program that returns 1. aya's own attribute makes it return 0, with which the kernel hides the
+/// event from every other user of the tracepoint: `perf stat` beside us would count nothing.
 /// <https://github.com/torvalds/linux/blob/v6.12/include/trace/perf.h#L51-L58>
-const SHOWN_TO_OTHERS: u32 = 1;
+macro_rules! classic_program {
+    ($section:literal, $name:ident, |$context:ident| $body:expr) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = $section)]
+        pub fn $name(context: *mut c_void) -> u32 {
+            let $context = TracePointContext::new(context);
+            $body;
+            1
+        }
+    };
+}
 
 #[raw_tracepoint(tracepoint = "sys_enter")]
 pub fn raw_enter(context: RawTracePointContext) -> i32 {
@@ -58,35 +70,25 @@ pub fn raw_task_exit(_context: RawTracePointContext) -> i32 {
     0
 }
 
-#[tracepoint(category = "raw_syscalls", name = "sys_enter")]
-pub fn classic_enter(context: TracePointContext) -> u32 {
+classic_program!("tracepoint/raw_syscalls/sys_enter", classic_enter, |context| {
     pair::enter(&Classic(&context));
-    SHOWN_TO_OTHERS
-}
+});
 
-#[tracepoint(category = "raw_syscalls", name = "sys_exit")]
-pub fn classic_exit(context: TracePointContext) -> u32 {
+classic_program!("tracepoint/raw_syscalls/sys_exit", classic_exit, |context| {
     pair::exit(&Classic(&context));
-    SHOWN_TO_OTHERS
-}
+});
 
-#[tracepoint(category = "sched", name = "sched_process_fork")]
-pub fn classic_fork(context: TracePointContext) -> u32 {
+classic_program!("tracepoint/sched/sched_process_fork", classic_fork, |context| {
     lifecycle::fork(&context, field(&context, config!(offsets.fork_child_pid)));
-    SHOWN_TO_OTHERS
-}
+});
 
-#[tracepoint(category = "sched", name = "sched_process_exec")]
-pub fn classic_exec(context: TracePointContext) -> u32 {
+classic_program!("tracepoint/sched/sched_process_exec", classic_exec, |context| {
     lifecycle::exec(field(&context, config!(offsets.exec_old_pid)));
-    SHOWN_TO_OTHERS
-}
+});
 
-#[tracepoint(category = "sched", name = "sched_process_exit")]
-pub fn classic_task_exit(_context: TracePointContext) -> u32 {
+classic_program!("tracepoint/sched/sched_process_exit", classic_task_exit, |_context| {
     lifecycle::exit();
-    SHOWN_TO_OTHERS
-}
+});
 
 /// The floor of any tracer that has a program at enter and one at exit; for `cargo xtask bench`.
 #[raw_tracepoint(tracepoint = "sys_enter")]
@@ -99,15 +101,9 @@ pub fn floor_raw_exit(_context: RawTracePointContext) -> i32 {
     0
 }
 
-#[tracepoint(category = "raw_syscalls", name = "sys_enter")]
-pub fn floor_classic_enter(_context: TracePointContext) -> u32 {
-    SHOWN_TO_OTHERS
-}
+classic_program!("tracepoint/raw_syscalls/sys_enter", floor_classic_enter, |_context| {});
 
-#[tracepoint(category = "raw_syscalls", name = "sys_exit")]
-pub fn floor_classic_exit(_context: TracePointContext) -> u32 {
-    SHOWN_TO_OTHERS
-}
+classic_program!("tracepoint/raw_syscalls/sys_exit", floor_classic_exit, |_context| {});
 
 /// A 32-bit field of a classic record whose place differs between kernels.
 fn field(context: &TracePointContext, offset: u32) -> u32 {
