@@ -42,6 +42,11 @@ pub struct Config {
     pub pidns_dev: u64,
     /// See `pidns_dev`.
     pub pidns_ino: u64,
+    /// 1: the kernel hands out the current task as a typed pointer (`bpf_get_current_task_btf`, 5.11), whose
+    /// fields are read in one instruction instead of one helper call.
+    pub typed_task: u32,
+    /// 1: the same for its registers (`bpf_task_pt_regs`, 5.15).
+    pub typed_regs: u32,
     /// Where the kernel keeps what we read, from its BTF.
     pub offsets: Offsets,
     /// Bit `nr % 64` of word `abi * ABI_WORDS + nr / 64`.
@@ -111,6 +116,8 @@ impl Config {
         high_water_bytes: u32::MAX,
         pidns_dev: 0,
         pidns_ino: 0,
+        typed_task: 0,
+        typed_regs: 0,
         offsets: Offsets::NONE,
         wanted: [0; BITMAP_WORDS],
     };
@@ -130,7 +137,7 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 }
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
-const _: () = assert!(size_of::<Config>() == 64 + 32 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+const _: () = assert!(size_of::<Config>() == 72 + 32 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
 
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]

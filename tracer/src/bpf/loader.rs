@@ -7,8 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::raw_trace_point::RawTracePointLinkId;
 use aya::programs::trace_point::TracePointLinkId;
-use aya::programs::{Program, ProgramError, RawTracePoint, TracePoint};
+use aya::programs::{Program, ProgramError, ProgramType, RawTracePoint, TracePoint};
+use aya::sys::is_helper_supported;
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Offsets, arch};
 use tracer_common::ledger::{COUNTERS, Ledger};
@@ -432,10 +434,21 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
         high_water_bytes: ring_bytes / 2,
         pidns_dev: pidns.as_ref().map_or(0, MetadataExt::dev),
         pidns_ino: pidns.as_ref().map_or(0, MetadataExt::ino),
+        typed_task: u32::from(has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf)),
+        typed_regs: u32::from(has_helper(plan.family, bpf_func_id::BPF_FUNC_task_pt_regs)),
         offsets,
         wanted,
         ..Config::DEFAULT
     }
+}
+
+/// Whether programs of this family may call the helper. A kernel that cannot be asked is taken to have none.
+fn has_helper(family: Family, helper: bpf_func_id) -> bool {
+    let program = match family {
+        Family::Raw => ProgramType::RawTracePoint,
+        Family::Classic => ProgramType::TracePoint,
+    };
+    is_helper_supported(program, helper).unwrap_or(false)
 }
 
 fn find_offsets() -> Offsets {
