@@ -42,9 +42,8 @@ pub fn emit(ledger: &mut Ledger, record: *const CallRecord) {
 pub fn announce(what: u8, pid_tgid: u64) {
     let tgid = (pid_tgid >> 32) as u32;
     let leader = kernel::current_leader();
-    let thread_comm = kernel::current_comm();
-    let leader_comm = kernel::task_field::<[u8; 16]>(leader, config!(offsets.task_comm));
-    let record = ProcessRecord {
+    // Filled in place: copies of the names would not fit on the 512 bytes of stack of a chain of calls.
+    let mut record = ProcessRecord {
         kind: what,
         reserved: [0; 3],
         tgid,
@@ -53,9 +52,13 @@ pub fn announce(what: u8, pid_tgid: u64) {
         // SAFETY: no arguments.
         time_ns: unsafe { bpf_ktime_get_ns() },
         start_ns: kernel::task_field(leader, config!(offsets.task_start)),
-        comm: if leader_comm[0] == 0 { thread_comm } else { leader_comm },
-        thread_comm,
+        comm: [0; 16],
+        thread_comm: [0; 16],
     };
+    kernel::read_current_comm(&mut record.thread_comm);
+    if !kernel::read_comm(leader, &mut record.comm) {
+        kernel::read_current_comm(&mut record.comm);
+    }
     let Some(ledger) = ledger() else { return };
     // SAFETY: no arguments.
     let cpu = unsafe { bpf_get_smp_processor_id() };

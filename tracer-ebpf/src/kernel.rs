@@ -2,8 +2,11 @@
 //! space found in the kernel's BTF.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_get_ns_current_pid_tgid, bpf_task_pt_regs};
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_task, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_comm as bpf_get_current_comm_raw, bpf_get_current_task_btf, bpf_get_ns_current_pid_tgid,
+    bpf_probe_read_kernel as bpf_probe_read_kernel_raw, bpf_task_pt_regs,
+};
+use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use tracer_common::abi::{Abi, X32_SYSCALL_BIT};
 use tracer_common::config::{Offsets, arch};
@@ -188,10 +191,22 @@ pub fn current_leader() -> *const u8 {
     task_field::<u64>(task, config!(offsets.task_group_leader)) as *const u8
 }
 
-/// The current thread's name.
+/// Reads a task's name; false where its place is not known.
 #[inline(always)]
-pub fn current_comm() -> [u8; 16] {
-    bpf_get_current_comm().unwrap_or_default()
+pub fn read_comm(task: *const u8, comm: &mut [u8; 16]) -> bool {
+    let offset = config!(offsets.task_comm);
+    if offset == Offsets::UNKNOWN || task.is_null() {
+        return false;
+    }
+    // SAFETY: the buffer has the size that is passed; the helper checks the address.
+    unsafe { bpf_probe_read_kernel_raw(comm.as_mut_ptr().cast(), 16, task.add(offset as usize).cast()) == 0 }
+}
+
+/// Reads the current thread's name.
+#[inline(always)]
+pub fn read_current_comm(comm: &mut [u8; 16]) {
+    // SAFETY: the buffer has the size that is passed.
+    unsafe { bpf_get_current_comm_raw(comm.as_mut_ptr().cast(), 16) };
 }
 
 /// Process id of the current task as the tracer's PID namespace shows it; 0 when it is not in exactly that

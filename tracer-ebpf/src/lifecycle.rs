@@ -99,7 +99,8 @@ fn rename_thread(old_tid: u32, tid: u32) {
 fn judge_by_name(pid_tgid: u64) {
     let tgid = (pid_tgid >> 32) as u32;
     let visible = kernel::visible_tgid(tgid);
-    let comm = kernel::current_comm();
+    let mut comm = [0; 16];
+    kernel::read_current_comm(&mut comm);
     // SAFETY: only whether there is an entry is looked at.
     let wanted = unsafe { COMMS.get(&comm) }.is_some() && visible != 0 && visible != config!(self_tgid);
     let slot = match lookup(pid_tgid as u32) {
