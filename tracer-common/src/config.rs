@@ -42,8 +42,8 @@ pub struct Config {
     pub pidns_dev: u64,
     /// See `pidns_dev`.
     pub pidns_ino: u64,
-    /// 1: the kernel hands out the current task as a typed pointer (`bpf_get_current_task_btf`, 5.11), whose
-    /// fields are read in one instruction instead of one helper call.
+    /// 1: the kernel hands out the current task as a typed pointer (`bpf_get_current_task_btf`, 5.11) and the
+    /// offsets below are known: its fields are read in one instruction instead of one helper call each.
     pub typed_task: u32,
     /// 1: the same for its registers (`bpf_task_pt_regs`, 5.15).
     pub typed_regs: u32,
@@ -66,14 +66,18 @@ pub struct Offsets {
     pub task_comm: u32,
     /// `task_struct.start_boottime` (`real_start_time` before 5.5).
     pub task_start: u32,
-    /// `task_struct.pid`: of the child, in the raw fork tracepoint.
+    /// `task_struct.pid`.
     pub task_pid: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
     /// `child_pid` in the classic fork record.
     pub fork_child_pid: u32,
     /// `old_pid` in the classic exec record.
     pub exec_old_pid: u32,
     /// Register layout of the machine: one of [`arch`].
     pub arch: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Whose `pt_regs` the programs read.
@@ -94,9 +98,11 @@ impl Offsets {
         task_comm: Self::UNKNOWN,
         task_start: Self::UNKNOWN,
         task_pid: Self::UNKNOWN,
+        task_tgid: Self::UNKNOWN,
         fork_child_pid: Self::UNKNOWN,
         exec_old_pid: Self::UNKNOWN,
         arch: arch::X86_64,
+        reserved: 0,
     };
 }
 
@@ -137,7 +143,7 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 }
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
-const _: () = assert!(size_of::<Config>() == 72 + 32 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+const _: () = assert!(size_of::<Config>() == 72 + 40 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
 
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]

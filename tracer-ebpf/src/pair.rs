@@ -1,23 +1,24 @@
 //! Enter and exit of a syscall: the current thread's slot, the clock and the context around the state
 //! machine of [`tracer_common::pairing`].
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_common::ledger::{Counter, Ledger};
 use tracer_common::pairing::{self, Entered, Exited, LoneExit};
 use tracer_common::slot::{Slot, verdict};
 
 use crate::config::{config, wants};
 use crate::emit::emit;
-use crate::kernel::{EnterContext, ExitContext, abi_of};
+use crate::kernel::{Current, EnterContext, ExitContext};
 use crate::maps::{ARMED, ledger};
 use crate::slots::{Found, admit, find};
 
 /// A task enters a syscall.
 #[inline(always)]
 pub fn enter(context: &impl EnterContext) {
-    let Some(slot) = traced_slot(|ledger| {
+    let current = Current::get();
+    let Some(slot) = traced_slot(&current, |ledger| {
         let nr = context.nr();
-        if wants(abi_of(nr), nr) {
+        if wants(current.abi_of(nr), nr) {
             ledger.count(Counter::EnterSeen);
             ledger.count(Counter::StartInsertFailed);
         }
@@ -26,13 +27,13 @@ pub fn enter(context: &impl EnterContext) {
     };
     let Some(ledger) = ledger() else { return };
     let nr = context.nr();
-    let abi = abi_of(nr);
+    let abi = current.abi_of(nr);
     let entered = pairing::enter(slot, ledger, abi, nr, wants(abi, nr));
     if entered == Entered::Unwanted {
         return;
     }
     if config!(args) != 0 {
-        slot.record.args = context.args(abi);
+        slot.record.args = context.args(&current, abi);
     }
     // Last, so that our own work is not in the latency.
     slot.record.enter_ns = now_ns();
@@ -44,9 +45,10 @@ pub fn enter(context: &impl EnterContext) {
 /// A task leaves a syscall.
 #[inline(always)]
 pub fn exit(context: &impl ExitContext) {
-    let Some(slot) = traced_slot(|ledger| {
+    let current = Current::get();
+    let Some(slot) = traced_slot(&current, |ledger| {
         let nr = context.nr();
-        if wants(abi_of(nr), nr) {
+        if wants(current.abi_of(nr), nr) {
             ledger.count(Counter::ExitSeen);
             ledger.count(Counter::UntrackedExit);
         }
@@ -68,12 +70,11 @@ pub fn exit(context: &impl ExitContext) {
 
 /// The current thread's slot when it is traced. `untracked` runs when it is and no slot could be had.
 #[inline(always)]
-fn traced_slot(untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot> {
-    let pid_tgid = bpf_get_current_pid_tgid();
-    let slot = match find(pid_tgid as u32) {
+fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot> {
+    let slot = match find(current.tid()) {
         Found::Traced(slot) => slot,
         Found::Ignored => return None,
-        Found::Unknown => match admit(pid_tgid) {
+        Found::Unknown => match admit(current.pid_tgid) {
             Ok(slot) => slot,
             Err(_) => {
                 untracked(ledger()?);
@@ -87,7 +88,7 @@ fn traced_slot(untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot>
 
 #[inline(never)]
 fn exit_alone(ledger: &mut Ledger, slot: &mut Slot, nr: i32, ret: i64) {
-    let abi = abi_of(nr);
+    let abi = Current::get().abi_of(nr);
     let armed = ARMED.get(0).is_some_and(|armed| *armed != 0);
     let exit = LoneExit { abi, nr, ret, wanted: wants(abi, nr), armed };
     if pairing::exit_alone(slot, ledger, exit) {

@@ -419,6 +419,8 @@ fn missing(name: &'static str) -> LoadError {
 
 fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
     let pidns = std::fs::metadata("/proc/self/ns/pid").ok().filter(|ns| ns.ino() != INITIAL_PIDNS);
+    let typed_task = ![offsets.task_pid, offsets.task_tgid, offsets.task_status].contains(&Offsets::UNKNOWN)
+        && has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf);
     let (wanted, unknown_wanted) = plan.syscalls.unwrap_or(([0; BITMAP_WORDS], false));
     Config {
         self_tgid: std::process::id(),
@@ -434,8 +436,8 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
         high_water_bytes: ring_bytes / 2,
         pidns_dev: pidns.as_ref().map_or(0, MetadataExt::dev),
         pidns_ino: pidns.as_ref().map_or(0, MetadataExt::ino),
-        typed_task: u32::from(has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf)),
-        typed_regs: u32::from(has_helper(plan.family, bpf_func_id::BPF_FUNC_task_pt_regs)),
+        typed_task: u32::from(typed_task),
+        typed_regs: u32::from(typed_task && has_helper(plan.family, bpf_func_id::BPF_FUNC_task_pt_regs)),
         offsets,
         wanted,
         ..Config::DEFAULT
@@ -470,6 +472,7 @@ fn find_offsets() -> Offsets {
             .or_else(|| btf.offset("task_struct.real_start_time"))
             .unwrap_or(Offsets::UNKNOWN);
         offsets.task_pid = find("task_struct.pid");
+        offsets.task_tgid = find("task_struct.tgid");
     }
     offsets
 }
