@@ -46,8 +46,10 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Consol
     let console = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new("qemu-system-x86_64");
     command
-        // Emulation: machines that are virtual themselves seldom let others use their processor.
-        .args(["-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1536"])
+        // Emulation: machines that are virtual themselves seldom let others use their processor. One thread
+        // for both processors: with one each, a processor can run what the other has just patched in the
+        // kernel's code as it was half-way, and attaching to a tracepoint patches code.
+        .args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
         .arg("-kernel")
         .arg(kernel)
