@@ -6,18 +6,27 @@ use std::process::Command;
 
 use crate::command::{self, find};
 
-/// Selects the suite for cargo.
-pub(crate) const SELECTION: [&str; 4] = ["--package", "tracer", "--test", "kernel"];
+/// Selects the suite for cargo: optimised, because what is shipped is what must keep up.
+pub(crate) const SELECTION: [&str; 5] = ["--release", "--package", "tracer", "--test", "kernel"];
+/// Selects the programs that the suite starts, which cargo does not build with it.
+pub(crate) const PROGRAMS: [&str; 7] =
+    ["--release", "--package", "tracer", "--bin", "tracer", "--example", "oracle"];
 /// The suite needs root, so it is marked ignored; two of its tests at once would see each other.
 pub(crate) const HARNESS: [&str; 2] = ["--ignored", "--test-threads=1"];
 /// Makes the suite print its tests instead of running them.
 pub(crate) const LIST: [&str; 2] = ["--list", "--ignored"];
 
 /// Groups of the suite that compare with other programs, and those programs.
-const COMPARING: [(&str, &[&str]); 2] =
-    [("needs_strace", &["strace", "sh", "find", "tar", "git", "python3"]), ("needs_perf", &["perf"])];
+const COMPARING: [(&str, &[&str]); 4] = [
+    ("needs_strace", &["strace", "sh", "find", "tar"]),
+    ("needs_git", &["git"]),
+    ("needs_python3", &["python3"]),
+    ("needs_perf", &["perf"]),
+];
 /// The group that makes 32-bit calls.
 const IA32: &str = "needs_ia32";
+/// The group that asks for full speed on two processors.
+const SPEED: &str = "needs_speed";
 
 /// A group that cannot run.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,18 +53,24 @@ pub(crate) fn missing_here(oracle: &Path) -> Vec<Missing> {
     if calls.is_ok_and(|output| !output.status.success()) {
         missing.push(Missing { group: IA32, why: "this kernel has no 32-bit calls".to_owned() });
     }
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        missing.push(Missing { group: SPEED, why: "needs two processors".to_owned() });
+    }
     missing
 }
 
-/// The groups that cannot run in a virtual machine, whose only user space is the suite.
+/// The groups that cannot run in a virtual machine: its only user space is the suite, and its processors are
+/// emulated.
 pub(crate) fn missing_in_a_machine() -> Vec<Missing> {
-    COMPARING
+    let mut missing: Vec<Missing> = COMPARING
         .iter()
         .map(|&(group, programs)| Missing {
             group,
             why: format!("no {} in the machine", programs.join(", ")),
         })
-        .collect()
+        .collect();
+    missing.push(Missing { group: SPEED, why: "emulated processors".to_owned() });
+    missing
 }
 
 /// What tells the harness to leave `missing` out.
@@ -98,6 +113,6 @@ mod tests {
     #[test]
     fn a_machine_lacks_what_is_compared_with_but_not_32_bit_calls() {
         let groups: Vec<&str> = missing_in_a_machine().iter().map(|missing| missing.group).collect();
-        assert_eq!(groups, ["needs_strace", "needs_perf"]);
+        assert_eq!(groups, ["needs_strace", "needs_git", "needs_python3", "needs_perf", "needs_speed"]);
     }
 }

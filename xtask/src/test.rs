@@ -89,6 +89,9 @@ struct Runner {
 }
 
 fn this_kernel() -> (Ending, Counts) {
+    if let Err(error) = command::run(command::cargo().arg("build").args(kernel_suite::PROGRAMS)) {
+        return failure(&error);
+    }
     let mut list = command::cargo();
     list.arg("test").args(kernel_suite::SELECTION).arg("--").args(kernel_suite::LIST);
     let listed = match command::read(&mut list) {
@@ -106,7 +109,7 @@ fn this_kernel() -> (Ending, Counts) {
             return (Ending::Skipped(why), Counts { skipped: names.len() as u64, ..Counts::default() });
         }
     };
-    let missing = kernel_suite::missing_here(&workspace::target().join("debug/examples/oracle"));
+    let missing = kernel_suite::missing_here(&workspace::target().join("release/examples/oracle"));
     let left_out = kernel_suite::left_out(&names, &missing);
     for (name, why) in &left_out {
         say(format!("NOT RUN ({why}): {name}"));

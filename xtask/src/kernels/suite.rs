@@ -65,7 +65,7 @@ struct Target {
 fn cargo(verb: &str, target: &Path) -> Command {
     let mut command = command::cargo();
     command
-        .args([verb, "--release", "--target", TARGET])
+        .args([verb, "--target", TARGET])
         .env("CARGO_TARGET_DIR", target)
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         // The machine unpacks all of this into memory at every boot.
