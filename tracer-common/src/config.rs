@@ -34,6 +34,10 @@ pub struct Config {
     pub failed_only: u32,
     /// Only calls at least this slow are sent; 0 for all.
     pub slower_ns: u64,
+    /// Spill cells of each CPU minus one; their number is a power of two.
+    pub spill_mask: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Slots minus one; the number of slots is a power of two.
     pub slot_mask: u32,
     /// A ring filled beyond this many bytes wakes its reader.
@@ -118,6 +122,8 @@ impl Config {
         unknown_wanted: 0,
         failed_only: 0,
         slower_ns: 0,
+        spill_mask: 0,
+        reserved: 0,
         slot_mask: crate::slot::SLOTS - 1,
         high_water_bytes: u32::MAX,
         pidns_dev: 0,
@@ -143,7 +149,17 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 }
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
-const _: () = assert!(size_of::<Config>() == 72 + 40 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+const _: () = assert!(size_of::<Config>() == 80 + 40 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+
+/// Words that user space changes while the programs run, through a mapping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Control {
+    /// Grows after targets were added, so that earlier `IGNORE` verdicts are asked again.
+    pub epoch: u32,
+    /// 1 while both enter and exit are attached.
+    pub armed: u32,
+}
 
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]

@@ -1,4 +1,4 @@
-//! The counters that must add up. Per CPU, only ever incremented, read by difference.
+//! The counters that must add up. Per CPU, only ever incremented, read by difference through a mapping.
 //!
 //! ```text
 //! enter_seen = paired + no_return + died_in_flight + in_flight_now
@@ -16,7 +16,13 @@ pub struct Ledger {
     pub counters: [u64; COUNTERS],
     /// Records sent from this CPU since the fill of its ring was last looked at. Not a counter.
     pub since_fill_check: u64,
+    /// Keeps the counters of two CPUs in different cache lines.
+    pub padding: [u64; PADDING],
 }
+
+/// Words that fill a [`Ledger`] up to whole cache lines of 64 bytes, with one line between CPUs for
+/// processors that fetch lines in pairs.
+const PADDING: usize = (COUNTERS + 1).next_multiple_of(8) + 8 - (COUNTERS + 1);
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -92,13 +98,8 @@ impl Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { counters: [0; COUNTERS], since_fill_check: 0 }
+        Self { counters: [0; COUNTERS], since_fill_check: 0, padding: [0; PADDING] }
     }
 }
 
-const _: () = assert!(size_of::<Ledger>() == (COUNTERS + 1) * 8);
-
-#[cfg(feature = "user")]
-#[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]
-// SAFETY: `repr(C)`, u64 only.
-unsafe impl aya::Pod for Ledger {}
+const _: () = assert!(size_of::<Ledger>().is_multiple_of(64));

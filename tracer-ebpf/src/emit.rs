@@ -1,6 +1,6 @@
 //! A finished record on its way out: into this CPU's ring, else into a spill cell, else counted as lost.
 
-use aya_ebpf::bindings::{BPF_ANY, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use tracer_common::abi::Abi;
@@ -8,11 +8,11 @@ use tracer_common::bucket;
 use tracer_common::ledger::{Counter, Ledger};
 use tracer_common::outcome::{Outcome, classify};
 use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, kind};
-use tracer_common::spill::{SpillCell, SpillKey};
+use tracer_common::spill::{PROBES, SpillCell, SpillKey};
 
 use crate::config::config;
 use crate::kernel;
-use crate::maps::{EMPTY_SPILL_CELL, RINGS, SPILL, ledger};
+use crate::maps::{RINGS, SPILL, ledger};
 
 /// How many records go by between two looks at the fill of the ring. The look costs a helper call, the
 /// wake-up it may lead to over a microsecond.
@@ -128,29 +128,23 @@ fn spill(record: *const CallRecord, cpu: u32) -> bool {
             Outcome::Error(code) | Outcome::Interrupted(code) => code,
         },
     };
-    let key = SpillKey {
-        tgid: call.tgid,
-        nr: call.nr,
-        cpu: cpu as u16,
-        code,
-        abi: call.abi,
-        kind: call.kind,
-        reserved: [0; 2],
-    };
-    let cell = match SPILL.get_ptr_mut(&key) {
-        Some(cell) => cell,
-        None => {
-            let Some(empty) = EMPTY_SPILL_CELL.get(0) else { return false };
-            if SPILL.insert(&key, empty, u64::from(BPF_ANY)).is_err() {
-                return false;
-            }
-            let Some(cell) = SPILL.get_ptr_mut(&key) else { return false };
-            cell
+    let key = SpillKey { tgid: call.tgid, nr: call.nr, code, abi: call.abi, kind: call.kind, reserved: 0 };
+    let mask = config!(spill_mask);
+    let table = cpu * (mask + 1);
+    let home = key.hash();
+    for probe in 0..PROBES {
+        let Some(cell) = SPILL.get_ptr_mut(table + (home.wrapping_add(probe) & mask)) else { return false };
+        // SAFETY: this CPU is the only writer of its table.
+        let cell = unsafe { &mut *cell };
+        if cell.key.kind == 0 {
+            cell.key = key;
         }
-    };
-    // SAFETY: this CPU is the only writer of a cell whose key names it.
-    add_to_cell(unsafe { &mut *cell }, call.latency_ns);
-    true
+        if cell.key == key {
+            add_to_cell(cell, call.latency_ns);
+            return true;
+        }
+    }
+    false
 }
 
 #[inline(always)]

@@ -1,12 +1,14 @@
 //! Every map of the programs.
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, RingBuf};
+use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::btf_map;
+use tracer_common::config::Control;
 use tracer_common::ledger::Ledger;
 use tracer_common::record::CallRecord;
 use tracer_common::slot::{OVERFLOW_SLOTS, SLOTS as SLOT_COUNT, Slot};
-use tracer_common::spill::{SPILL_CELLS, SpillCell, SpillKey};
+use tracer_common::spill::SpillCell;
 
 /// One ring for each CPU; user space makes them and sets the number of entries.
 #[btf_map]
@@ -32,30 +34,31 @@ pub static TARGETS: HashMap<u32, u8, 65_536> = HashMap::new();
 #[btf_map]
 pub static COMMS: HashMap<[u8; 16], u8, 64> = HashMap::new();
 
-/// The epoch: user space adds one after it changed `TARGETS`, so that earlier `IGNORE` verdicts are asked
-/// again.
+/// What user space changes while the programs run.
 #[btf_map]
-pub static EPOCH: Array<u32, 1> = Array::new();
+pub static CONTROL: Array<Control, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// 1 once user space has attached both enter and exit.
+/// The counters of each CPU; user space sets the number of entries.
 #[btf_map]
-pub static ARMED: Array<u32, 1> = Array::new();
+pub static LEDGER: Array<Ledger, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// The counters.
+/// Calls whose ring was full: a table for each CPU; user space sets the number of entries.
 #[btf_map]
-pub static LEDGER: PerCpuArray<Ledger, 1> = PerCpuArray::new();
-
-/// Calls whose ring was full.
-#[btf_map]
-pub static SPILL: HashMap<SpillKey, SpillCell, { SPILL_CELLS as usize }> = HashMap::new();
-
-/// Zeros to make a spill cell from: too large for the stack.
-#[btf_map]
-pub static EMPTY_SPILL_CELL: Array<SpillCell, 1> = Array::new();
+pub static SPILL: Array<SpillCell, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// This CPU's counters.
 #[inline(always)]
 pub fn ledger() -> Option<&'static mut Ledger> {
-    // SAFETY: per-CPU, and nothing runs on this CPU between two lines of a program that could write it.
-    LEDGER.get_ptr_mut(0).map(|ledger| unsafe { &mut *ledger })
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    // SAFETY: only this CPU writes it, and nothing runs here between two lines of a program that could.
+    LEDGER.get_ptr_mut(cpu).map(|ledger| unsafe { &mut *ledger })
+}
+
+/// What user space says now.
+#[inline(always)]
+pub fn control() -> Control {
+    let Some(control) = CONTROL.get_ptr(0) else { return Control { epoch: 0, armed: 0 } };
+    // SAFETY: a map value; each word is read whole.
+    unsafe { core::ptr::read_volatile(control) }
 }

@@ -9,7 +9,7 @@ use tracer_common::slot::{Slot, verdict};
 use crate::config::{config, wants};
 use crate::emit::emit;
 use crate::kernel::{Current, EnterContext, ExitContext};
-use crate::maps::{ARMED, ledger};
+use crate::maps::{control, ledger};
 use crate::slots::{Found, admit, find};
 
 /// A task enters a syscall.
@@ -89,7 +89,7 @@ fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option
 #[inline(never)]
 fn exit_alone(ledger: &mut Ledger, slot: &mut Slot, nr: i32, ret: i64) {
     let abi = Current::get().abi_of(nr);
-    let armed = ARMED.get(0).is_some_and(|armed| *armed != 0);
+    let armed = control().armed != 0;
     let exit = LoneExit { abi, nr, ret, wanted: wants(abi, nr), armed };
     if pairing::exit_alone(slot, ledger, exit) {
         emit(ledger, &slot.record);

@@ -7,7 +7,7 @@ use tracer_common::slot::{Slot, open, verdict};
 use crate::config::config;
 use crate::emit::announce;
 use crate::kernel;
-use crate::maps::{EPOCH, OVERFLOW, OWNERS, SLOTS, TARGETS};
+use crate::maps::{OVERFLOW, OWNERS, SLOTS, TARGETS, control};
 
 /// What the fast path found.
 pub enum Found {
@@ -157,7 +157,7 @@ pub fn judge(tgid: u32) -> u8 {
 
 #[inline(always)]
 pub fn current_epoch() -> u32 {
-    EPOCH.get(0).copied().unwrap_or(0)
+    control().epoch
 }
 
 const EMPTY: Slot = Slot {

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use tracer_common::abi::Abi;
 use tracer_common::outcome::Outcome;
 use tracer_common::record::kind;
-use tracer_common::spill::{SpillCell, SpillKey};
+use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
@@ -63,7 +63,8 @@ impl Fold {
     }
 
     /// Takes what a spill cell gained.
-    pub fn take_spilled(&mut self, key: &SpillKey, spilled: &SpillCell) {
+    pub fn take_spilled(&mut self, spilled: &SpillCell) {
+        let key = &spilled.key;
         let Some(abi) = Abi::from_u8(key.abi) else { return };
         let cell = self.cell(key.tgid, CallKey { abi, nr: key.nr });
         match key.kind {
@@ -228,6 +229,7 @@ mod tests {
     use crate::decode::tests::{call_bytes, process_bytes};
     use proptest::prelude::*;
     use tracer_common::record::{CallRecord, ProcessRecord};
+    use tracer_common::spill::SpillKey;
 
     fn call(tgid: u32, nr: i32, latency_ns: u64, ret: i64) -> Vec<u8> {
         let record = CallRecord {
@@ -306,9 +308,9 @@ mod tests {
         spilled.histogram[tracer_common::bucket::index(1_000, 3)] = 3;
         let mut fold = Fold::new(1);
         let key = SpillKey { tgid: 5, nr: 1, kind: kind::CALL, ..SpillKey::default() };
-        fold.take_spilled(&key, &spilled);
-        fold.take_spilled(&SpillKey { code: 2, ..key }, &spilled);
-        fold.take_spilled(&SpillKey { code: 512, ..key }, &spilled);
+        for code in [0, 2, 512] {
+            fold.take_spilled(&SpillCell { key: SpillKey { code, ..key }, ..spilled });
+        }
         fold.take(&call(5, 1, 2_000, 0));
         let interval = fold.close(10, Vec::new(), LedgerCounts::default());
         let cell = interval.cells.values().next().expect("one cell");

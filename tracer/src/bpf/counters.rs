@@ -3,21 +3,22 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray};
 use rustc_hash::FxHashMap;
 use tracer_common::bucket::SPILL_BUCKETS;
 use tracer_common::ledger::{COUNTERS, Ledger};
-use tracer_common::spill::{SpillCell, SpillKey};
+use tracer_common::spill::SpillCell;
+
+use super::sys::SharedArray;
 
 /// The kernel counters summed over CPUs.
-pub fn read_ledger(map: &PerCpuArray<MapData, Ledger>) -> Result<[u64; COUNTERS], MapError> {
+pub fn read_ledger(ledgers: &SharedArray<Ledger>) -> [u64; COUNTERS] {
     let mut sum = [0; COUNTERS];
-    for cpu in map.get(&0, 0)?.iter() {
-        for (total, value) in sum.iter_mut().zip(cpu.counters) {
+    for cpu in 0..ledgers.len() {
+        for (total, value) in sum.iter_mut().zip(ledgers.read(cpu).counters) {
             *total += value;
         }
     }
-    Ok(sum)
+    sum
 }
 
 /// How often the kernel skipped this program because the CPU was already running it. `None` on kernels
@@ -27,30 +28,32 @@ pub fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
     info.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
 }
 
-/// The spill map and what was last read from it.
+/// The spill cells and what was last read from them.
 pub struct Spill {
-    map: HashMap<MapData, SpillKey, SpillCell>,
-    last: FxHashMap<SpillKey, SpillCell>,
+    cells: SharedArray<SpillCell>,
+    last: FxHashMap<usize, SpillCell>,
 }
 
 impl Spill {
-    /// Around the map.
-    pub fn new(map: HashMap<MapData, SpillKey, SpillCell>) -> Self {
-        Self { map, last: FxHashMap::default() }
+    /// Around the mapped cells.
+    pub fn new(cells: SharedArray<SpillCell>) -> Self {
+        Self { cells, last: FxHashMap::default() }
     }
 
-    /// Hands out what was counted since the last call. The cell's `max_ns` and `min_ns_plus_one` are exact
-    /// when they moved, else the bounds of the filled buckets.
-    pub fn read(&mut self, mut take: impl FnMut(&SpillKey, &SpillCell)) -> Result<(), MapError> {
-        for entry in self.map.iter() {
-            let (key, now) = entry?;
-            let before = self.last.get(&key).copied().unwrap_or(SpillCell::EMPTY);
+    /// Hands out what was counted since the last call. `max_ns` and `min_ns_plus_one` are exact when they
+    /// moved, else the bounds of the filled buckets.
+    pub fn read(&mut self, mut take: impl FnMut(&SpillCell)) {
+        for index in 0..self.cells.len() {
+            if self.cells.read_byte(index, std::mem::offset_of!(SpillCell, key.kind)) == 0 {
+                continue;
+            }
+            let now = self.cells.read(index);
+            let before = self.last.get(&index).copied().unwrap_or(SpillCell::EMPTY);
             if now.calls != before.calls {
-                take(&key, &difference(&now, &before));
-                self.last.insert(key, now);
+                take(&difference(&now, &before));
+                self.last.insert(index, now);
             }
         }
-        Ok(())
     }
 }
 
@@ -65,6 +68,7 @@ fn difference(now: &SpillCell, before: &SpillCell) -> SpillCell {
     let min_moved = now.min_ns_plus_one != before.min_ns_plus_one;
     let max_moved = now.max_ns != before.max_ns;
     SpillCell {
+        key: now.key,
         calls: now.calls - before.calls,
         total_ns: now.total_ns - before.total_ns,
         min_ns_plus_one: if min_moved {

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
-use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, RingBuf};
 use aya::programs::raw_trace_point::RawTracePointLinkId;
 use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{Program, ProgramError, ProgramType, RawTracePoint, TracePoint};
@@ -12,16 +12,16 @@ use aya::sys::is_helper_supported;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
-use tracer_common::config::{BITMAP_WORDS, Config, Offsets, arch};
+use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
 use tracer_common::ledger::{COUNTERS, Ledger};
-use tracer_common::slot::{SLOTS, Slot};
-use tracer_common::spill::{SpillCell, SpillKey};
+use tracer_common::slot::{SLOTS, Slot, open};
+use tracer_common::spill::cells_per_cpu;
 
 use super::btf::Btf;
 use super::counters::{Spill, read_ledger, recursion_misses};
 use super::log::ProgramLog;
 use super::rings::{self, Rings};
-use super::sys::SlotMapping;
+use super::sys::SharedArray;
 use super::tracefs;
 use crate::process::Comm;
 
@@ -121,10 +121,11 @@ pub struct Kernel {
     ebpf: Ebpf,
     family: Family,
     links: Vec<Link>,
-    ledger: PerCpuArray<MapData, Ledger>,
+    control: SharedArray<Control>,
+    ledger: SharedArray<Ledger>,
     targets: HashMap<MapData, u32, u8>,
     overflow: HashMap<MapData, u32, Slot>,
-    slots: SlotMapping,
+    slots: SharedArray<Slot>,
     /// The rings.
     pub rings: Rings,
     /// The spill cells.
@@ -186,13 +187,16 @@ impl Kernel {
             errno: None,
         })?;
         let ring_bytes = plan.ring_bytes.unwrap_or_else(|| rings::default_bytes(online.len()));
-        let config = config_of(plan, offsets, ring_bytes);
+        let config =
+            Config { spill_mask: cells_per_cpu(possible) - 1, ..config_of(plan, offsets, ring_bytes) };
         let mut loader = EbpfLoader::new();
         loader
             // Nothing in the object is relocated against the kernel's types.
             .btf(None)
             .override_global("CONFIG", std::slice::from_ref(&config), true)
-            .map_max_entries("RINGS", possible as u32);
+            .map_max_entries("RINGS", possible as u32)
+            .map_max_entries("LEDGER", possible as u32)
+            .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?;
 
         let step = "create the rings";
@@ -203,17 +207,13 @@ impl Kernel {
             Rings::create(&mut outer, &online, ring_bytes).map_err(|error| LoadError::new(step, &error))?;
 
         let step = "open the maps";
-        let slots = match ebpf.map("SLOTS") {
-            Some(Map::Array(data)) => SlotMapping::new(data.fd().as_fd(), SLOTS as usize)
-                .map_err(|error| LoadError::new("map the slots", &error))?,
-            _ => return Err(missing("SLOTS")),
-        };
+        let slots = share(&ebpf, "SLOTS", SLOTS as usize)?;
+        let control = share(&ebpf, "CONTROL", 1)?;
+        let ledger = share(&ebpf, "LEDGER", possible)?;
+        let spill = share(&ebpf, "SPILL", possible * cells_per_cpu(possible) as usize)?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
-        let ledger = PerCpuArray::try_from(take("LEDGER")?).map_err(|error| LoadError::new(step, &error))?;
         let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
         let overflow = HashMap::try_from(take("OVERFLOW")?).map_err(|error| LoadError::new(step, &error))?;
-        let spill: HashMap<_, SpillKey, SpillCell> =
-            HashMap::try_from(take("SPILL")?).map_err(|error| LoadError::new(step, &error))?;
         let mut comms: HashMap<_, [u8; 16], u8> =
             HashMap::try_from(take("COMMS")?).map_err(|error| LoadError::new(step, &error))?;
         for comm in &plan.comms {
@@ -224,6 +224,7 @@ impl Kernel {
             ebpf,
             family: plan.family,
             links: Vec::new(),
+            control,
             ledger,
             targets,
             overflow,
@@ -256,7 +257,8 @@ impl Kernel {
     pub fn attach_syscalls(&mut self) -> Result<(), LoadError> {
         self.attach(&SYS_EXIT)?;
         self.attach(&SYS_ENTER)?;
-        self.set_word("ARMED", 1)
+        self.control.write(0, Control { armed: 1, ..self.control.read(0) });
+        Ok(())
     }
 
     /// Makes a process a target, by its PID in our own namespace.
@@ -265,23 +267,15 @@ impl Kernel {
     }
 
     /// Lets earlier verdicts "no target" be given again, after targets were added.
-    pub fn bump_epoch(&mut self, epoch: u32) -> Result<(), LoadError> {
-        self.set_word("EPOCH", epoch)
-    }
-
-    fn set_word(&mut self, name: &'static str, value: u32) -> Result<(), LoadError> {
-        let step = "set a word for the programs";
-        let map = self.ebpf.map_mut(name).ok_or_else(|| missing(name))?;
-        let mut map: aya::maps::Array<&mut MapData, u32> =
-            map.try_into().map_err(|error| LoadError::new(step, &error))?;
-        map.set(0, value, 0).map_err(|error| LoadError::new(step, &error))
+    pub fn bump_epoch(&self) {
+        let now = self.control.read(0);
+        self.control.write(0, Control { epoch: now.epoch + 1, ..now });
     }
 
     /// Detaches enter, then exit, then the rest. What is in the rings and counters stays readable.
     pub fn detach(&mut self) {
-        // From here on calls leave without having been seen to enter. If the word cannot be set they are
-        // counted as unexplained, which is seen.
-        let _ = self.set_word("ARMED", 0);
+        // From here on calls leave without having been seen to enter.
+        self.control.write(0, Control { armed: 0, ..self.control.read(0) });
         // Attached last is enter.
         while let Some(link) = self.links.pop() {
             // A link that cannot be detached goes with its file descriptor when we end.
@@ -305,13 +299,13 @@ impl Kernel {
     }
 
     /// The counters now.
-    pub fn counts(&self) -> Result<Counts, aya::maps::MapError> {
+    pub fn counts(&self) -> Counts {
         let misses = |hook: &Hook| self.program_fd(hook).and_then(recursion_misses).unwrap_or(0);
-        Ok(Counts {
-            kernel: read_ledger(&self.ledger)?,
+        Counts {
+            kernel: read_ledger(&self.ledger),
             missed_enter: misses(&SYS_ENTER),
             missed_exit: misses(&SYS_EXIT),
-        })
+        }
     }
 
     /// Whether this kernel says how often it skipped a program.
@@ -319,11 +313,20 @@ impl Kernel {
         self.program_fd(&SYS_ENTER).and_then(recursion_misses).is_some()
     }
 
-    /// Every open call.
+    /// Every open call. A thread may enter or leave one meanwhile: a slot counts when it reads the same
+    /// twice.
     pub fn open_calls(&self, mut take: impl FnMut(&Slot)) {
-        self.slots.open_calls(&mut take);
+        for index in 0..self.slots.len() {
+            if self.slots.read_byte(index, std::mem::offset_of!(Slot, open)) != open::OPEN {
+                continue;
+            }
+            let slot = self.slots.read(index);
+            if slot == self.slots.read(index) && slot.open == open::OPEN && slot.owner != 0 {
+                take(&slot);
+            }
+        }
         for (_, slot) in self.overflow.iter().filter_map(Result::ok) {
-            if slot.open == tracer_common::slot::open::OPEN {
+            if slot.open == open::OPEN {
                 take(&slot);
             }
         }
@@ -411,6 +414,12 @@ pub fn attach_floor(family: Family) -> Result<Ebpf, LoadError> {
         }
     }
     Ok(ebpf)
+}
+
+/// Maps an array of the object's.
+fn share<T: Copy>(ebpf: &Ebpf, name: &'static str, len: usize) -> Result<SharedArray<T>, LoadError> {
+    let Some(Map::Array(data)) = ebpf.map(name) else { return Err(missing(name)) };
+    SharedArray::new(data.fd().as_fd(), len).map_err(|error| LoadError::new("map the arrays", &error))
 }
 
 fn missing(name: &'static str) -> LoadError {

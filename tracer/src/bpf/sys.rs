@@ -4,10 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
-
-use tracer_common::slot::Slot;
 
 /// `poll(2)`; a signal counts as a wake-up.
 pub fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
@@ -65,53 +62,68 @@ pub fn send_signal(pid: u32, signal: i32) {
     unsafe { libc::kill(pid as i32, signal) };
 }
 
-/// The kernel's slots, read-only and live.
-pub struct SlotMapping {
-    address: *const Slot,
-    slots: usize,
-    bytes: usize,
+/// An array map of the kernel's, live. Reading it through this mapping takes no system call: a `bpf(2)`
+/// lookup keeps classic programs from running on its CPU, and when the reader is preempted in it, for as long
+/// as that lasts.
+pub struct SharedArray<T> {
+    address: *mut T,
+    len: usize,
 }
 
-// SAFETY: the mapping is only read, and reading it from another thread is no different.
-unsafe impl Send for SlotMapping {}
+// SAFETY: every access is volatile and of plain integers; another thread reads it no differently.
+unsafe impl<T: Send> Send for SharedArray<T> {}
 
-impl SlotMapping {
-    /// Maps the array map behind `fd`, which must hold `slots` slots and allow it (`BPF_F_MMAPABLE`).
-    pub fn new(fd: BorrowedFd<'_>, slots: usize) -> io::Result<Self> {
-        let bytes = slots * size_of::<Slot>();
+impl<T: Copy> SharedArray<T> {
+    /// Maps the array map behind `fd`, which must hold `len` values of type `T`, whose size is a multiple of
+    /// 8, and allow it (`BPF_F_MMAPABLE`).
+    pub fn new(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let bytes = len * size_of::<T>();
         // SAFETY: a new mapping at an address of the kernel's choice.
         let address = unsafe {
-            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, fd.as_raw_fd(), 0)
+            libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0)
         };
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { address: address.cast(), slots, bytes })
+        Ok(Self { address: address.cast(), len })
     }
 
-    /// Every slot that holds an open call. The owner may write meanwhile: a slot is only handed out when it
-    /// read the same twice.
-    pub fn open_calls(&self, mut take: impl FnMut(&Slot)) {
-        for index in 0..self.slots {
-            // SAFETY: inside the mapping.
-            let slot = unsafe { self.address.add(index) };
-            // SAFETY: a byte inside the mapping, which another CPU may write.
-            let open = unsafe { AtomicU8::from_ptr((&raw const (*slot).open).cast_mut()) };
-            if open.load(Ordering::Relaxed) != tracer_common::slot::open::OPEN {
-                continue;
-            }
-            // SAFETY: plain integers, any bytes are a valid value.
-            let (first, second) = unsafe { (slot.read_volatile(), slot.read_volatile()) };
-            if first == second && second.open == tracer_common::slot::open::OPEN && second.owner != 0 {
-                take(&second);
-            }
-        }
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A value as it is now; the kernel may write meanwhile, word by word.
+    pub fn read(&self, index: usize) -> T {
+        assert!(index < self.len, "index {index} of {}", self.len);
+        // SAFETY: inside the mapping; `T` is plain integers, any bytes are a valid value.
+        unsafe { self.address.add(index).read_volatile() }
+    }
+
+    /// One byte of a value: enough to pass over most of a large array.
+    pub fn read_byte(&self, index: usize, offset: usize) -> u8 {
+        assert!(index < self.len && offset < size_of::<T>(), "byte {offset} of {index} of {}", self.len);
+        // SAFETY: inside the mapping.
+        unsafe { self.address.add(index).cast::<u8>().add(offset).read_volatile() }
+    }
+
+    /// Writes a value that only user space writes.
+    pub fn write(&self, index: usize, value: T) {
+        assert!(index < self.len, "index {index} of {}", self.len);
+        // SAFETY: inside the mapping.
+        unsafe { self.address.add(index).write_volatile(value) };
     }
 }
 
-impl Drop for SlotMapping {
+impl<T> Drop for SharedArray<T> {
     fn drop(&mut self) {
-        // SAFETY: our own mapping, and no reference into it outlives us.
-        unsafe { libc::munmap(self.address.cast_mut().cast(), self.bytes) };
+        // SAFETY: our own mapping, and no reference into it exists.
+        unsafe { libc::munmap(self.address.cast(), self.len * size_of::<T>()) };
     }
 }

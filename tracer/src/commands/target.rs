@@ -108,10 +108,8 @@ impl Found {
         let mut known = BTreeSet::new();
         self.add_new(kernel, &mut known)?;
         kernel.attach_lifecycle(fork)?;
-        let mut epoch = 0;
         while fork && self.add_new(kernel, &mut known)? {
-            epoch += 1;
-            kernel.bump_epoch(epoch)?;
+            kernel.bump_epoch();
         }
         kernel.attach_syscalls()?;
         Ok(())

@@ -127,8 +127,7 @@ impl Drain {
 
     /// Ends the interval and puts it with what is pending.
     fn close(&mut self, now_ns: u64) {
-        // A reading that fails leaves the counts where they were: the next one has them.
-        let counts = self.kernel.counts().unwrap_or(self.last_counts);
+        let counts = self.kernel.counts();
         let ledger = LedgerCounts {
             kernel: std::array::from_fn(|index| {
                 counts.kernel[index].saturating_sub(self.last_counts.kernel[index])
@@ -139,9 +138,7 @@ impl Drain {
         };
         if ledger.get(tracer_common::ledger::Counter::Spilled) > 0 {
             let fold = &mut self.fold;
-            if let Err(error) = self.kernel.spill.read(|key, cell| fold.take_spilled(key, cell)) {
-                self.pending.log.push(format!("cannot read the spill cells: {error}"));
-            }
+            self.kernel.spill.read(|cell| fold.take_spilled(cell));
         }
         self.last_counts = counts;
         for tgid in self.fold.unnamed() {
