@@ -11,8 +11,8 @@ use crate::command::{announce, say};
 
 /// What the machine prints last, before the suite's exit status.
 pub(crate) const MARKER: &str = "tracer-kernel-suite-exit:";
-/// A machine that is not done by then is stopped. The suite takes a minute or two under emulation.
-pub(crate) const TIMEOUT: Duration = Duration::from_mins(15);
+/// A machine that is not done by then is stopped. The suite takes five to ten minutes under emulation.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(20);
 
 /// A kernel that locks up or panics ends the machine, with its call traces on the console. Emulation on a busy
 /// host can hold a processor back for long, so lock-up is a minute, not 20 s; for the same reason the kernel's
@@ -49,7 +49,7 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Consol
         // Emulation: machines that are virtual themselves seldom let others use their processor. One thread
         // for both processors: with one each, a processor can run what the other has just patched in the
         // kernel's code as it was half-way, and attaching to a tracepoint patches code.
-        .args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536"])
+        .args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1024"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none", "-no-reboot"])
         .arg("-kernel")
         .arg(kernel)
@@ -59,7 +59,6 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Consol
         .stdin(Stdio::null())
         .stdout(console);
     announce(&command);
-    say(format!("console: {}", log.display()));
     let mut child = command.spawn().context("cannot run qemu-system-x86_64")?;
     let start = Instant::now();
     let in_time = loop {
@@ -82,13 +81,17 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Consol
     };
     let lines: Vec<&str> = text.lines().collect();
     let end = lines.len().saturating_sub(LINES_OF_A_FAILURE);
+    // In one piece, because another machine may end at the same time.
+    let mut shown = format!("\n== {}", log.display());
     for (number, line) in lines.iter().enumerate() {
-        let shown = if verdict == Verdict::Exited(0) { is_result(line) } else { number >= end };
-        if shown {
+        let wanted = if verdict == Verdict::Exited(0) { is_result(line) } else { number >= end };
+        if wanted {
             // A console can carry anything, so no control character of it reaches the terminal.
-            say(format!("  {}", line.replace(char::is_control, " ")));
+            shown.push_str("\n  ");
+            shown.push_str(&line.replace(char::is_control, " "));
         }
     }
+    say(shown);
     Ok(Console { text, verdict })
 }
 

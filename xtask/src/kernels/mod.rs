@@ -6,9 +6,10 @@ mod machine;
 mod suite;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::command::{find, say};
 use crate::kernel_suite;
@@ -92,21 +93,43 @@ pub(crate) fn run(list: &[String], tally: &mut Tally) -> Result<()> {
     }
     tally.add("build the suite", start.elapsed(), Ending::Passed, Counts::default());
 
+    let mut images = Vec::new();
     for kernel in kernels {
-        say(format!("\n== kernel {}", kernel.name));
-        let image = match debian::image(kernel, &cache()) {
-            Ok(image) => image,
+        match debian::image(kernel, &cache()) {
+            Ok(image) => images.push((kernel, image)),
             Err(why) => {
                 say(format!("{why:#}"));
                 absent(kernel, by_name, &why, tally);
-                continue;
             }
-        };
-        let start = Instant::now();
-        let log = directory.join(format!("{}.log", kernel.name));
-        let (ending, mut counts) = on(&image, &initramfs, &log)?;
-        counts.skipped += left_out.len() as u64;
-        tally.add(format!("kernel {}", image.version), start.elapsed(), ending, counts);
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let boot_all = || -> Result<Vec<_>> {
+        let mut booted = Vec::new();
+        while let Some((kernel, image)) = images.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let start = Instant::now();
+            let log = directory.join(format!("{}.log", kernel.name));
+            let (ending, mut counts) = on(image, &initramfs, &log)?;
+            counts.skipped += left_out.len() as u64;
+            booted.push((&image.version, start.elapsed(), ending, counts));
+        }
+        Ok(booted)
+    };
+    // A machine keeps one processor busy.
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut booted = Vec::new();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once.min(images.len())).map(|_| scope.spawn(boot_all)).collect();
+        for thread in threads {
+            booted.extend(thread.join().map_err(|_| anyhow!("a thread that boots kernels panicked"))??);
+        }
+        anyhow::Ok(())
+    })?;
+    for (_, image) in &images {
+        if let Some(place) = booted.iter().position(|(version, ..)| **version == image.version) {
+            let (version, took, ending, counts) = booted.swap_remove(place);
+            tally.add(format!("kernel {version}"), took, ending, counts);
+        }
     }
     Ok(())
 }
