@@ -113,7 +113,7 @@ pub fn exit_alone(slot: &mut Slot, ledger: &mut Ledger, exit: LoneExit) -> bool 
         ledger.count(if is_child { Counter::ForkChild } else { Counter::InFlightAtAttach });
         return false;
     }
-    if ret >= 0 || ret < -MAX_ERRNO || is_restart(-ret) {
+    if !(-MAX_ERRNO..0).contains(&ret) || is_restart(-ret) {
         ledger.count(Counter::Unexplained);
         return false;
     }
@@ -147,6 +147,10 @@ pub fn end(slot: &mut Slot, ledger: &mut Ledger) -> bool {
 mod tests {
     extern crate std;
     use super::*;
+    use Counter::{
+        DeniedBeforeEnter, DiedInFlight, EnterSeen, ExitSeen, ForkChild, InFlightAtAttach, NoReturn,
+        NrMismatch, Overwritten, Paired, Unexplained,
+    };
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -220,10 +224,6 @@ mod tests {
                         *slot = fresh_slot();
                     }
                 }
-                use Counter::{
-                    DeniedBeforeEnter, DiedInFlight, EnterSeen, ExitSeen, ForkChild, InFlightAtAttach, NoReturn,
-                    NrMismatch, Overwritten, Paired, Unexplained,
-                };
                 let open_now = slots.iter().filter(|slot| slot.open == open::OPEN).count() as u64;
                 prop_assert_eq!(
                     sum(&ledger, &[EnterSeen]),
@@ -263,7 +263,7 @@ mod tests {
         }
         // Entered in the gap, left after it.
         assert!(!exit_alone(&mut slot, &mut ledger, LoneExit { armed: true, ..lone }));
-        assert_eq!(sum(&ledger, &[Counter::InFlightAtAttach]), 4);
+        assert_eq!(sum(&ledger, &[InFlightAtAttach]), 4);
         assert!(exit_alone(&mut slot, &mut ledger, LoneExit { armed: true, ..lone }), "now it was refused");
     }
 
@@ -273,7 +273,7 @@ mod tests {
         slot.open = open::CLOSED;
         let lone = LoneExit { abi: Abi::X86_64, nr: 202, ret: -512, wanted: true, armed: true };
         assert!(!exit_alone(&mut slot, &mut ledger, lone));
-        assert_eq!(sum(&ledger, &[Counter::Unexplained]), 1);
+        assert_eq!(sum(&ledger, &[Unexplained]), 1);
     }
 
     #[test]

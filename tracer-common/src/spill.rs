@@ -106,7 +106,7 @@ mod tests {
             for nr in 0..40 {
                 let key = SpillKey { tgid, nr, kind: 1, ..SpillKey::default() };
                 let home = key.hash() as usize;
-                let probes = (0..).find(|i| used[(home + i) & 4095] == 0).expect("there is room");
+                let probes = (0..4096).find(|i| used[(home + i) & 4095] == 0).expect("there is room");
                 used[(home + probes) & 4095] = 1;
                 longest = longest.max(probes);
             }

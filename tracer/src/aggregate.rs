@@ -337,9 +337,9 @@ mod tests {
             for pid in 0..100 {
                 let process = ProcessId { pid: pid + 1, start_ns: batch + 1 };
                 let call = CallKey { abi: Abi::X86_64, nr: 1 };
-                let mut cell = Cell::default();
-                cell.record(Outcome::Success, 100);
-                interval.cells.insert(crate::interval::CellKey { process, call }, cell);
+                let mut figures = Cell::default();
+                figures.record(Outcome::Success, 100);
+                interval.cells.insert(crate::interval::CellKey { process, call }, figures);
                 interval
                     .processes
                     .insert(process, ProcessInfo { comm: Comm::new("sh"), exited: true, as_of_ns: batch });

@@ -63,6 +63,7 @@ impl Family {
 
 /// What to load.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Plan {
     /// Program family.
     pub family: Family,

@@ -22,7 +22,7 @@ pub fn default_bytes(cpus: usize) -> u32 {
 
 /// Every CPU's ring.
 pub struct Rings {
-    rings: Vec<RingBuf<MapData>>,
+    per_cpu: Vec<RingBuf<MapData>>,
     bytes: u32,
     /// Largest number of bytes that one pass took from one ring since [`Rings::take_peak_fill`].
     peak_bytes: usize,
@@ -50,7 +50,7 @@ impl Rings {
             outer.set(*cpu, &ring, 0)?;
             rings.push(ring);
         }
-        Ok(Self { rings, bytes, peak_bytes: 0 })
+        Ok(Self { per_cpu: rings, bytes, peak_bytes: 0 })
     }
 
     /// Hands every waiting record to `take`, at most one ring's worth from each ring, so that a flood on
@@ -58,7 +58,7 @@ impl Rings {
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
         const HEADER_BYTES: usize = 8;
         let mut records = 0;
-        for ring in &mut self.rings {
+        for ring in &mut self.per_cpu {
             let mut bytes = 0;
             while let Some(record) = ring.next() {
                 bytes += record.len() + HEADER_BYTES;
@@ -77,7 +77,7 @@ impl Rings {
     /// Sleeps until a ring is filling up or `timeout` is over.
     pub fn wait(&self, timeout: Duration) -> io::Result<()> {
         let mut poll_fds: Vec<libc::pollfd> = self
-            .rings
+            .per_cpu
             .iter()
             .map(|ring| libc::pollfd { fd: ring.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 })
             .collect();

@@ -24,9 +24,15 @@ pub fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
 pub fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut fds = [libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
     while fds[0].revents == 0 {
-        poll(&mut fds, Duration::from_secs(3600))?;
+        poll(&mut fds, Duration::from_hours(1))?;
     }
     Ok(())
+}
+
+/// Puts the calling thread before all ordinary ones; without the right to do so it stays where it is.
+pub fn raise_priority() {
+    // SAFETY: no pointers are passed; 0 is the calling thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
 }
 
 /// `CLOCK_MONOTONIC` in ns: the clock of `bpf_ktime_get_ns`.
@@ -100,6 +106,9 @@ impl<T: Copy> SharedArray<T> {
     }
 
     /// A value as it is now; the kernel may write meanwhile, word by word.
+    ///
+    /// # Panics
+    /// When there is no such value.
     pub fn read(&self, index: usize) -> T {
         assert!(index < self.len, "index {index} of {}", self.len);
         // SAFETY: inside the mapping; `T` is plain integers, any bytes are a valid value.
@@ -107,6 +116,9 @@ impl<T: Copy> SharedArray<T> {
     }
 
     /// One byte of a value: enough to pass over most of a large array.
+    ///
+    /// # Panics
+    /// When there is no such byte.
     pub fn read_byte(&self, index: usize, offset: usize) -> u8 {
         assert!(index < self.len && offset < size_of::<T>(), "byte {offset} of {index} of {}", self.len);
         // SAFETY: inside the mapping.
@@ -114,6 +126,9 @@ impl<T: Copy> SharedArray<T> {
     }
 
     /// Writes a value that only user space writes.
+    ///
+    /// # Panics
+    /// When there is no such value.
     pub fn write(&self, index: usize, value: T) {
         assert!(index < self.len, "index {index} of {}", self.len);
         // SAFETY: inside the mapping.

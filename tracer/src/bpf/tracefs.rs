@@ -16,7 +16,7 @@ pub fn field_offset(event: &str, field: &str) -> Option<u32> {
     parse_field_offset(&format, field)
 }
 
-/// A format line is `field:pid_t child_pid;	offset:44;	size:4;	signed:1;`.
+/// A format line is `field:pid_t child_pid; offset:44; size:4; signed:1;`, with tabs.
 fn parse_field_offset(format: &str, field: &str) -> Option<u32> {
     format.lines().find_map(|line| {
         let mut parts = line.trim().split(';').map(str::trim);

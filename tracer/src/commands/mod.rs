@@ -15,7 +15,7 @@ use crate::launch::LaunchError;
 /// Does what the command line says; the result is the exit status.
 pub fn run(verb: Verb) -> Result<u8> {
     match verb {
-        Verb::Top(options) => top::run(Settings::try_from(options)?),
+        Verb::Top(options) => top::run(&Settings::try_from(options)?),
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::aggregate::Aggregator;
 use crate::bpf::loader::{Family, Kernel, Plan};
 use crate::bpf::sys;
+use crate::cli::exit_status;
 use crate::commands::outlet::Outlet;
 use crate::commands::target::{Found, watch_ends};
 use crate::config::{FamilyChoice, Settings, Target};
@@ -28,7 +29,7 @@ use crate::tui;
 const QUEUE: usize = 4;
 
 /// Runs until the end; the result is the exit status.
-pub(super) fn run(settings: Settings) -> Result<u8> {
+pub(super) fn run(settings: &Settings) -> Result<u8> {
     let screen = !settings.output.json
         && !settings.output.plain
         && settings.output.file.is_none()
@@ -41,11 +42,11 @@ pub(super) fn run(settings: Settings) -> Result<u8> {
         .build()
         .context("cannot start the runtime")?;
     // Before anything of ours could write to it: a bad path is an error now and not after the run.
-    let outlet = if screen { None } else { Some(Outlet::open(&settings)?) };
+    let outlet = if screen { None } else { Some(Outlet::open(settings)?) };
     let streams = if screen { Streams::Capture } else { Streams::Inherit };
     let found = Found::find(&settings.target, streams)?;
-    let session = Session::start(&settings, found)?;
-    let outcome = runtime.block_on(session.follow(&settings, outlet));
+    let session = Session::start(settings, found)?;
+    let outcome = runtime.block_on(session.follow(settings, outlet));
     // A thread that waits for a signal or a key must not keep us.
     runtime.shutdown_background();
     outcome
@@ -240,22 +241,31 @@ impl Command {
     }
 
     /// Its kept output, and its exit status as ours.
-    async fn finish(self, status: Option<Option<ExitStatus>>) -> Result<u8> {
+    async fn finish(self, status: Option<u8>) -> Result<u8> {
         let status = match status {
             Some(status) => status,
-            None => self.ended.await.ok().and_then(Result::ok),
+            None => exit_code(&self.ended.await),
         };
         if let Some(output) = &self.output {
             reader_is_there(output.copy_to(&mut io::stdout()).map(drop))?;
         }
-        Ok(status.map_or(1, launch::exit_code))
+        Ok(status)
     }
 }
 
-async fn command_end(command: &mut Option<Command>) -> Option<ExitStatus> {
+/// The exit status of the command as ours; never without a command.
+async fn command_end(command: &mut Option<Command>) -> u8 {
     match command {
-        Some(command) => (&mut command.ended).await.ok().and_then(Result::ok),
+        Some(command) => exit_code(&(&mut command.ended).await),
         None => std::future::pending().await,
+    }
+}
+
+/// A command that could not be waited for is an error of ours.
+fn exit_code(ended: &Result<io::Result<ExitStatus>, oneshot::error::RecvError>) -> u8 {
+    match ended {
+        Ok(Ok(status)) => launch::exit_code(*status),
+        _ => exit_status::RUN_TIME,
     }
 }
 
@@ -274,7 +284,7 @@ async fn end_of(watched: &mut Option<oneshot::Receiver<()>>) {
         None => false,
     };
     if !ended {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
 
 use crate::bpf::loader::{Counts, Kernel};
-use crate::bpf::sys::monotonic_ns;
+use crate::bpf::sys::{self, monotonic_ns};
 use crate::fold::Fold;
 use crate::interval::{CallKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
@@ -85,6 +85,8 @@ struct Drain {
 
 impl Drain {
     fn run(mut self, interval: Duration, start_ns: u64) {
+        // On a host whose CPUs are all busy, which is when one traces, the rings must not wait their turn.
+        sys::raise_priority();
         let mut logger = self.kernel.take_log();
         let interval_ns = interval.as_nanos() as u64;
         let mut next_ns = start_ns + interval_ns;
