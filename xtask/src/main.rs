@@ -1,6 +1,7 @@
 //! Everything done to this repository beside `cargo build`: `cargo xtask VERB`, one file per verb.
 //! Every command that a verb runs is printed first, so that it can be repeated by hand.
 
+mod bench;
 mod build_ebpf;
 mod command;
 mod kernel_suite;
@@ -38,6 +39,8 @@ enum Verb {
     Test(test::Options),
     /// Check the rules that no compiler checks
     Tidy,
+    /// Measure what tracing costs, beside other tools
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             tested => tested.map(drop),
         },
         Verb::Tidy => tidy::check(),
+        Verb::Bench(options) => bench::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

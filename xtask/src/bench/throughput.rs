@@ -1,0 +1,83 @@
+//! What a server under load keeps of its throughput while it is traced: redis and its own benchmark.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::contender::{Contender, Family, Reach};
+use super::median;
+use super::processes::Background;
+use crate::command::{self, find};
+
+/// Enough for about two seconds.
+const REQUESTS: &str = "200000";
+const CLIENTS: &str = "50";
+
+/// Requests per second, medians over the rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Throughput {
+    pub(super) untraced: f64,
+    pub(super) traced: f64,
+}
+
+/// Measures untraced and traced in turn; nothing where redis is not installed.
+pub(super) fn measure(rounds: usize, family: Family, directory: &Path) -> Result<Option<Throughput>> {
+    let (Some(server), Some(client)) = (find("redis-server"), find("redis-benchmark")) else {
+        return Ok(None);
+    };
+    let port = free_port()?.to_string();
+    let mut command = Command::new(server);
+    command
+        .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"])
+        .arg(directory);
+    let own = tempfile::tempdir().context("cannot create a directory")?;
+    let mut redis = Background::start(command, own.path())?;
+    redis.wait_until_ready(|redis| redis.stdout().contains("eady to accept connections"))?;
+
+    let ask = || requests_per_second(&client, &port);
+    let (mut untraced, mut traced) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        untraced.push(ask()?);
+        let attached = Contender::Tracer(Reach::Target, family).attach(&[redis.pid()], directory)?;
+        traced.push(ask()?);
+        if let Some(attached) = attached {
+            attached.discard()?;
+        }
+    }
+    redis.stop()?;
+    Ok(Some(Throughput { untraced: median(&mut untraced), traced: median(&mut traced) }))
+}
+
+/// A port nobody listens on now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot find a free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn requests_per_second(client: &Path, port: &str) -> Result<f64> {
+    let mut command = Command::new(client);
+    command.args(["-p", port, "-t", "get", "-n", REQUESTS, "-c", CLIENTS, "--csv"]);
+    let printed = command::read(&mut command)?;
+    rate(&printed).with_context(|| format!("redis-benchmark printed no rate:\n{printed}"))
+}
+
+/// The rate of GET in the benchmark's CSV; its other columns came with later versions.
+fn rate(csv: &str) -> Option<f64> {
+    let line = csv.lines().find_map(|line| line.trim().strip_prefix("\"GET\","))?;
+    line.split(',').next()?.trim_matches('"').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_the_second_column_of_every_version() {
+        let new = "\"test\",\"rps\",\"avg_latency_ms\"\n\"GET\",\"86206.90\",\"0.303\"\n";
+        assert_eq!(rate(new), Some(86206.90));
+        assert_eq!(rate("\"GET\",\"5.5\"\n"), Some(5.5));
+        assert_eq!(rate("Could not connect"), None);
+    }
+}
