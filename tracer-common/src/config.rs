@@ -36,8 +36,9 @@ pub struct Config {
     pub slower_ns: u64,
     /// Spill cells of each CPU minus one; their number is a power of two.
     pub spill_mask: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The one target process there will ever be, in the initial PID namespace; 0 when there may be others.
+    /// Everybody else then leaves after one compare.
+    pub only_tgid: u32,
     /// Slots minus one; the number of slots is a power of two.
     pub slot_mask: u32,
     /// A ring filled beyond this many bytes wakes its reader.
@@ -123,7 +124,7 @@ impl Config {
         failed_only: 0,
         slower_ns: 0,
         spill_mask: 0,
-        reserved: 0,
+        only_tgid: 0,
         slot_mask: crate::slot::SLOTS - 1,
         high_water_bytes: u32::MAX,
         pidns_dev: 0,

@@ -185,6 +185,12 @@ impl Current {
         self.pid_tgid as u32
     }
 
+    /// The process.
+    #[inline(always)]
+    pub fn tgid(&self) -> u32 {
+        (self.pid_tgid >> 32) as u32
+    }
+
     /// The ABI of the call it is in.
     #[inline(always)]
     pub fn abi_of(&self, nr: i32) -> Abi {

@@ -71,6 +71,10 @@ pub fn exit(context: &impl ExitContext) {
 /// The current thread's slot when it is traced. `untracked` runs when it is and no slot could be had.
 #[inline(always)]
 fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot> {
+    let only_tgid = config!(only_tgid);
+    if only_tgid != 0 && current.tgid() != only_tgid {
+        return None;
+    }
     let slot = match find(current.tid()) {
         Found::Traced(slot) => slot,
         Found::Ignored => return None,

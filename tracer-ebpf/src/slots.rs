@@ -31,7 +31,10 @@ pub fn find(tid: u32) -> Found {
     }
     match judged {
         verdict::TRACE => Found::Traced(slot),
-        verdict::IGNORE if epoch == current_epoch() => Found::Ignored,
+        // Targets are only ever added while somebody may still fork or execute into being one.
+        verdict::IGNORE if config!(follow) | config!(match_comm) == 0 || epoch == current_epoch() => {
+            Found::Ignored
+        }
         _ => Found::Unknown,
     }
 }

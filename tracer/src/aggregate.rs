@@ -281,7 +281,7 @@ impl Aggregator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interval::tests::any_interval;
+    use crate::interval::tests::{any_interval, cell_of};
     use proptest::prelude::*;
     use tracer_common::abi::Abi;
     use tracer_common::outcome::Outcome;
@@ -337,8 +337,7 @@ mod tests {
             for pid in 0..100 {
                 let process = ProcessId { pid: pid + 1, start_ns: batch + 1 };
                 let call = CallKey { abi: Abi::X86_64, nr: 1 };
-                let mut figures = Cell::default();
-                figures.record(Outcome::Success, 100);
+                let figures = cell_of(&[(100, Outcome::Success)]);
                 interval.cells.insert(crate::interval::CellKey { process, call }, figures);
                 interval
                     .processes
@@ -375,8 +374,7 @@ mod tests {
     fn recent_figures_are_those_of_the_last_interval_only() {
         let process = ProcessId { pid: 9, start_ns: 1 };
         let key = crate::interval::CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
-        let mut cell = Cell::default();
-        cell.record(Outcome::Error(2), 100);
+        let cell = cell_of(&[(100, Outcome::Error(2))]);
         let mut aggregator = Aggregator::new();
         let mut first = Interval { start_ns: 1, end_ns: 1_000, ..Interval::default() };
         first.cells.insert(key, cell);

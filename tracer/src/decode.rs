@@ -112,6 +112,7 @@ pub enum DecodeError {
 }
 
 /// Decodes one record.
+#[inline]
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     let &kind = bytes.first().ok_or(DecodeError::Empty)?;
     match kind {
@@ -125,6 +126,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     }
 }
 
+#[inline]
 fn decode_call(kind: u8, bytes: &[u8]) -> Result<CallEvent, DecodeError> {
     let wrong_length = DecodeError::WrongLength { kind, bytes: bytes.len() };
     let fixed = bytes.first_chunk::<CALL_BYTES_WITHOUT_ARGS>().ok_or(wrong_length)?;

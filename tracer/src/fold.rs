@@ -1,6 +1,7 @@
 //! Records and spill cells into intervals. Owned by the drain thread: one hash lookup an event, no
 //! allocation for a call whose cell is there already, no I/O, no clock.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -10,6 +11,7 @@ use tracer_common::record::kind;
 use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
+use crate::histogram::Histogram;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
@@ -18,18 +20,39 @@ use crate::process::{Comm, ProcessId, ProcessInfo};
 const ENDED_KEPT: usize = 4096;
 
 /// The interval that is being filled, and what is known of the processes in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fold {
     start_ns: u64,
     processes: Vec<Process>,
     /// tgid to its present process in `processes`.
     present: FxHashMap<u32, usize>,
-    ended: std::collections::VecDeque<u32>,
-    cells: Vec<(usize, CallKey, Cell)>,
+    ended: VecDeque<u32>,
+    cells: Vec<Filling>,
     cell_of: FxHashMap<(u32, CallKey), usize>,
+    /// Cells found last, by [`Fold::cache_index`]: most events find theirs here.
+    cache: Box<[Option<Cached>; CACHED]>,
     aggregated: u64,
     decode_failed: u64,
     last_error: Option<DecodeError>,
+}
+
+/// A cell that is being filled. Its histogram is not shared with anybody yet.
+#[derive(Debug)]
+struct Filling {
+    process: usize,
+    call: CallKey,
+    cell: Cell,
+    latencies: Histogram,
+}
+
+/// Entries of the cache; a power of two.
+const CACHED: usize = 256;
+
+#[derive(Clone, Copy, Debug)]
+struct Cached {
+    tgid: u32,
+    call: CallKey,
+    cell: usize,
 }
 
 #[derive(Debug)]
@@ -44,7 +67,18 @@ struct Process {
 impl Fold {
     /// Nothing yet; the first interval begins at `start_ns`.
     pub fn new(start_ns: u64) -> Self {
-        Self { start_ns, ..Self::default() }
+        Self {
+            start_ns,
+            processes: Vec::new(),
+            present: FxHashMap::default(),
+            ended: VecDeque::new(),
+            cells: Vec::new(),
+            cell_of: FxHashMap::default(),
+            cache: Box::new([None; CACHED]),
+            aggregated: 0,
+            decode_failed: 0,
+            last_error: None,
+        }
     }
 
     /// Takes one record from a ring.
@@ -66,7 +100,8 @@ impl Fold {
     pub fn take_spilled(&mut self, spilled: &SpillCell) {
         let key = &spilled.key;
         let Some(abi) = Abi::from_u8(key.abi) else { return };
-        let cell = self.cell(key.tgid, CallKey { abi, nr: key.nr });
+        let filling = self.filling(key.tgid, CallKey { abi, nr: key.nr });
+        let cell = &mut filling.cell;
         match key.kind {
             kind::DENIED => return cell.record_denied(key.code, spilled.calls),
             kind::NO_RETURN => cell.no_return += spilled.calls,
@@ -79,8 +114,13 @@ impl Fold {
                         if code != 0 {
                             *cell.errors.entry(code).or_default() += spilled.calls;
                         }
-                        cell.note_extremes(spilled.min_ns_plus_one.saturating_sub(1), spilled.max_ns);
-                        Arc::make_mut(&mut cell.latencies).add_spilled(&spilled.histogram);
+                        let is_first = filling.latencies.is_empty();
+                        cell.note_extremes(
+                            spilled.min_ns_plus_one.saturating_sub(1),
+                            spilled.max_ns,
+                            is_first,
+                        );
+                        filling.latencies.add_spilled(&spilled.histogram);
                     }
                 }
             }
@@ -118,11 +158,12 @@ impl Fold {
         ledger.decode_failed = std::mem::take(&mut self.decode_failed);
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
-        for (process, call, cell) in self.cells.drain(..) {
+        for Filling { process, call, mut cell, latencies } in self.cells.drain(..) {
+            cell.latencies = Arc::new(latencies);
             let key = CellKey { process: self.processes[process].id, call };
             interval.cells.entry(key).or_default().merge(&cell);
         }
-        self.cell_of.clear();
+        self.forget_cells();
         for process in &mut self.processes {
             if std::mem::take(&mut process.news) {
                 process.info.as_of_ns = end_ns;
@@ -156,9 +197,9 @@ impl Fold {
     }
 
     fn take_call(&mut self, event: &CallEvent) {
-        let cell = self.cell(event.tgid, event.call);
+        let Filling { cell, latencies, .. } = self.filling(event.tgid, event.call);
         match event.end {
-            End::Returned { outcome, latency_ns, .. } => cell.record(outcome, latency_ns),
+            End::Returned { outcome, latency_ns, .. } => cell.record(outcome, latency_ns, latencies),
             End::NeverReturns => {
                 cell.calls += 1;
                 cell.no_return += 1;
@@ -178,7 +219,7 @@ impl Fold {
         if known.id.start_ns != 0 && event.start_ns != 0 && known.id.start_ns != event.start_ns {
             // The number was given to another process.
             self.present.remove(&event.tgid);
-            self.cell_of.retain(|(tgid, _), _| *tgid != event.tgid);
+            self.forget_cells();
             index = self.process(event.tgid);
         }
         let process = &mut self.processes[index];
@@ -199,15 +240,40 @@ impl Fold {
         process.info.exited = exited;
     }
 
-    fn cell(&mut self, tgid: u32, call: CallKey) -> &mut Cell {
-        if let Some(&index) = self.cell_of.get(&(tgid, call)) {
-            return &mut self.cells[index].2;
+    /// The cell of this call. Found in the cache for nearly every event: a process makes few different
+    /// calls in a row.
+    #[inline]
+    fn filling(&mut self, tgid: u32, call: CallKey) -> &mut Filling {
+        let cached = Self::cache_index(tgid, call);
+        match self.cache[cached] {
+            Some(entry) if entry.tgid == tgid && entry.call == call => &mut self.cells[entry.cell],
+            _ => {
+                let cell = self.look_up(tgid, call);
+                self.cache[cached] = Some(Cached { tgid, call, cell });
+                &mut self.cells[cell]
+            }
+        }
+    }
+
+    fn cache_index(tgid: u32, call: CallKey) -> usize {
+        (tgid.wrapping_mul(31) ^ call.nr as u32) as usize % CACHED
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, tgid: u32, call: CallKey) -> usize {
+        if let Some(&cell) = self.cell_of.get(&(tgid, call)) {
+            return cell;
         }
         let process = self.process(tgid);
-        let index = self.cells.len();
-        self.cells.push((process, call, Cell::default()));
-        self.cell_of.insert((tgid, call), index);
-        &mut self.cells[index].2
+        self.cells.push(Filling { process, call, cell: Cell::default(), latencies: Histogram::new() });
+        self.cell_of.insert((tgid, call), self.cells.len() - 1);
+        self.cells.len() - 1
+    }
+
+    /// Cells that are filled from here on are other ones.
+    fn forget_cells(&mut self) {
+        self.cell_of.clear();
+        self.cache.fill(None);
     }
 
     fn process(&mut self, tgid: u32) -> usize {

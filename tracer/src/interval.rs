@@ -56,8 +56,10 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Counts one completed or interrupted call.
-    pub fn record(&mut self, outcome: Outcome, latency_ns: u64) {
+    /// Counts one completed or interrupted call. `latencies` is the histogram that will be this cell's: whoever
+    /// fills a cell keeps it unshared until the cell is done.
+    #[inline]
+    pub fn record(&mut self, outcome: Outcome, latency_ns: u64, latencies: &mut Histogram) {
         self.calls += 1;
         self.total_ns += latency_ns;
         match outcome {
@@ -68,8 +70,8 @@ impl Cell {
             Outcome::Error(errno) => *self.errors.entry(errno).or_default() += 1,
             Outcome::Success => {}
         }
-        self.note_extremes(latency_ns, latency_ns);
-        Arc::make_mut(&mut self.latencies).record(latency_ns);
+        self.note_extremes(latency_ns, latency_ns, latencies.is_empty());
+        latencies.record(latency_ns);
     }
 
     /// Counts calls refused before they entered.
@@ -79,9 +81,9 @@ impl Cell {
         *self.errors.entry(errno).or_default() += count;
     }
 
-    /// Widens min and max; call before the histogram grows.
-    pub fn note_extremes(&mut self, min_ns: u64, max_ns: u64) {
-        self.min_ns = if self.latencies.is_empty() { min_ns } else { self.min_ns.min(min_ns) };
+    /// Widens min and max; `is_first` says that nothing was in the histogram before.
+    pub fn note_extremes(&mut self, min_ns: u64, max_ns: u64, is_first: bool) {
+        self.min_ns = if is_first { min_ns } else { self.min_ns.min(min_ns) };
         self.max_ns = self.max_ns.max(max_ns);
     }
 
@@ -104,7 +106,7 @@ impl Cell {
         if other.latencies.is_empty() {
             return;
         }
-        self.note_extremes(other.min_ns, other.max_ns);
+        self.note_extremes(other.min_ns, other.max_ns, self.latencies.is_empty());
         if self.latencies.is_empty() {
             self.latencies = Arc::clone(&other.latencies);
         } else {
@@ -181,6 +183,15 @@ pub(crate) mod tests {
     use crate::process::Comm;
     use proptest::prelude::*;
 
+    /// A cell with these calls in it.
+    pub(crate) fn cell_of(calls: &[(u64, Outcome)]) -> Cell {
+        let (mut cell, mut latencies) = (Cell::default(), Histogram::new());
+        for &(latency_ns, outcome) in calls {
+            cell.record(outcome, latency_ns, &mut latencies);
+        }
+        Cell { latencies: Arc::new(latencies), ..cell }
+    }
+
     prop_compose! {
         pub(crate) fn any_cell()(
             calls in proptest::collection::vec((0u64..1 << 45, prop_oneof![
@@ -188,10 +199,7 @@ pub(crate) mod tests {
                 1 => Just(Outcome::Interrupted(512))]), 0..40),
             denied in 0u64..3,
         ) -> Cell {
-            let mut cell = Cell::default();
-            for (latency_ns, outcome) in calls {
-                cell.record(outcome, latency_ns);
-            }
+            let mut cell = cell_of(&calls);
             if denied > 0 {
                 cell.record_denied(13, denied);
             }
@@ -246,9 +254,7 @@ pub(crate) mod tests {
 
     #[test]
     fn interrupted_calls_count_but_have_no_latency_and_are_no_error() {
-        let mut cell = Cell::default();
-        cell.record(Outcome::Interrupted(512), 5_000);
-        cell.record(Outcome::Error(2), 10);
+        let cell = cell_of(&[(5_000, Outcome::Interrupted(512)), (10, Outcome::Error(2))]);
         assert_eq!((cell.calls, cell.interrupted, cell.error_count()), (2, 1, 1));
         assert_eq!((cell.min_ns, cell.max_ns, cell.latencies.count()), (10, 10, 1));
         assert_eq!(cell.total_ns, 5_010);

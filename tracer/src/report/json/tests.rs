@@ -3,6 +3,7 @@
 use super::*;
 use crate::aggregate::Aggregator;
 use crate::interval::tests::any_interval;
+use crate::interval::tests::cell_of;
 use crate::process::ProcessInfo;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -26,10 +27,7 @@ fn parsed(lines: &[String]) -> Vec<Value> {
 fn small_interval() -> Interval {
     let process = ProcessId { pid: 977, start_ns: 5 };
     let mut interval = Interval { start_ns: 1_000, end_ns: 3_000, ..Interval::default() };
-    let mut cell = Cell::default();
-    cell.record(Outcome::Success, 10);
-    cell.record(Outcome::Error(2), 30);
-    cell.record(Outcome::Interrupted(512), 500);
+    let cell = cell_of(&[(10, Outcome::Success), (30, Outcome::Error(2)), (500, Outcome::Interrupted(512))]);
     interval.cells.insert(CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 100_257 } }, cell);
     interval.processes.insert(process, ProcessInfo { comm: Comm::new("nginx"), ..ProcessInfo::default() });
     interval.in_flight.push(InFlight {
