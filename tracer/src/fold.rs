@@ -244,13 +244,13 @@ impl Fold {
     /// calls in a row.
     #[inline]
     fn filling(&mut self, tgid: u32, call: CallKey) -> &mut Filling {
-        let cached = Self::cache_index(tgid, call);
-        match self.cache[cached] {
+        let place = Self::cache_index(tgid, call);
+        match self.cache[place] {
             Some(entry) if entry.tgid == tgid && entry.call == call => &mut self.cells[entry.cell],
             _ => {
-                let cell = self.look_up(tgid, call);
-                self.cache[cached] = Some(Cached { tgid, call, cell });
-                &mut self.cells[cell]
+                let index = self.look_up(tgid, call);
+                self.cache[place] = Some(Cached { tgid, call, cell: index });
+                &mut self.cells[index]
             }
         }
     }
