@@ -355,7 +355,8 @@ mod tests {
         let message = error("read,sendfle").to_string();
         assert_eq!(
             message,
-            "unknown syscall \"sendfle\" in the filter\nno syscall table has this name\ndid you mean sendfile?"
+            "error: unknown syscall \"sendfle\" in the filter\nwhy: no syscall table has this name\n\
+             next: did you mean sendfile?"
         );
         assert!(error("net").to_string().contains("%net"), "{}", error("net"));
         assert!(error("file").to_string().contains("%file"), "{}", error("file"));

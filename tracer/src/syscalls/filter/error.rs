@@ -9,9 +9,9 @@ use crate::syscalls::Class;
 pub enum FilterError {
     /// An argument without items, or an item without text.
     #[error(
-        "empty item in the syscall filter \"{argument}\"\n\
-         names, numbers and classes are separated by one comma\n\
-         write them like this: openat,%net"
+        "error: empty item in the syscall filter \"{argument}\"\n\
+         why: names, numbers and classes are separated by one comma\n\
+         next: write them like this: openat,%net"
     )]
     Empty {
         /// The argument.
@@ -19,7 +19,7 @@ pub enum FilterError {
     },
     /// A name that no table has, or not the table it was narrowed to.
     #[error(
-        "unknown syscall \"{name}\" in the filter\n{}\n{}",
+        "error: unknown syscall \"{name}\" in the filter\nwhy: {}\nnext: {}",
         where_it_is_missing(*.abi),
         what_to_write(.name, .suggestions)
     )]
@@ -33,9 +33,9 @@ pub enum FilterError {
     },
     /// A `%` without one of the known classes behind it.
     #[error(
-        "unknown syscall class \"{name}\" in the filter\n\
-         the classes are those of strace\n\
-         choose from {}",
+        "error: unknown syscall class \"{name}\" in the filter\n\
+         why: the classes are those of strace\n\
+         next: choose from {}",
         Class::ALL.map(|class| class.names().join(" = ")).join(", ")
     )]
     UnknownClass {
@@ -44,9 +44,9 @@ pub enum FilterError {
     },
     /// A table that is none of ours.
     #[error(
-        "unknown ABI \"{name}\" in the filter\n\
-         what stands before \":\" or behind \"@\" names a syscall table\n\
-         choose from {} (or @64, @32, @x32)",
+        "error: unknown ABI \"{name}\" in the filter\n\
+         why: what stands before \":\" or behind \"@\" names a syscall table\n\
+         next: choose from {} (or @64, @32, @x32)",
         Abi::ALL.map(|abi| format!("{}:", abi.name())).join(", ")
     )]
     UnknownAbi {
@@ -55,9 +55,9 @@ pub enum FilterError {
     },
     /// A regular expression.
     #[error(
-        "\"{item}\" in the filter is a regular expression\n\
-         strace knows them, this filter does not\n\
-         list the names, or use a class such as %file"
+        "error: \"{item}\" in the filter is a regular expression\n\
+         why: strace knows them, this filter does not\n\
+         next: list the names, or use a class such as %file"
     )]
     Regex {
         /// The item.
@@ -65,9 +65,9 @@ pub enum FilterError {
     },
     /// A `!` that does not begin the argument.
     #[error(
-        "\"{item}\" in the filter is negated alone\n\
-         \"!\" negates all items of its -e together and stands before the first\n\
-         give what to leave out in a -e of its own: -e '{item}'"
+        "error: \"{item}\" in the filter is negated alone\n\
+         why: \"!\" negates all items of its -e together and stands before the first\n\
+         next: give what to leave out in a -e of its own: -e '{item}'"
     )]
     NegatedItem {
         /// The item, with its exclamation mark.
