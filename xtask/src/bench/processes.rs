@@ -52,7 +52,7 @@ impl Drop for Owned {
 pub(super) struct Background {
     child: Owned,
     /// Some programs run until their standard input ends.
-    _stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
     name: String,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -70,7 +70,7 @@ impl Background {
         command.stdin(Stdio::piped()).stdout(create(&stdout)?).stderr(create(&stderr)?);
         let mut child = Owned(command.spawn().with_context(|| format!("cannot run {name}"))?);
         let stdin = child.0.stdin.take();
-        Ok(Self { child, _stdin: stdin, name, stdout, stderr })
+        Ok(Self { child, stdin, name, stdout, stderr })
     }
 
     /// Its PID.
@@ -103,6 +103,8 @@ impl Background {
         if let Some(status) = self.ended()? {
             bail!("{} ended while it was measured: {status}\n{}", self.name, self.complaint());
         }
+        // The floor waits for this end, and a script's background job starts it with SIGINT ignored.
+        drop(self.stdin.take());
         let pid = self.pid().to_string();
         let sent =
             Command::new(built("examples/oracle")).args(["signal", &pid, &SIGINT.to_string()]).status();
