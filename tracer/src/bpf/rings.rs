@@ -7,6 +7,8 @@ use std::time::Duration;
 use aya::maps::{ArrayOfMaps, MapData, MapError, RingBuf};
 use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 
+use super::sys::RingReader;
+
 /// Ring bytes over all CPUs when nothing else is asked for.
 const TOTAL_BYTES: u32 = 128 << 20;
 /// Bounds of one ring: below, a burst of a few ms would spill; above, nothing is gained.
@@ -20,12 +22,18 @@ pub fn default_bytes(cpus: usize) -> u32 {
     power_of_two.clamp(LEAST_BYTES, MOST_BYTES)
 }
 
+/// One ring: the map, which lives as long as this, and our end of it.
+struct Ring {
+    map: RingBuf<MapData>,
+    reader: RingReader,
+}
+
 /// Every CPU's ring.
 pub struct Rings {
-    per_cpu: Vec<RingBuf<MapData>>,
+    per_cpu: Vec<Ring>,
     bytes: u32,
     /// Largest number of bytes that one pass took from one ring since [`Rings::take_peak_fill`].
-    peak_bytes: usize,
+    peak_bytes: u64,
 }
 
 impl Rings {
@@ -36,42 +44,33 @@ impl Rings {
         online: &[u32],
         bytes: u32,
     ) -> Result<Self, MapError> {
-        let mut rings: Vec<RingBuf<MapData>> = Vec::with_capacity(online.len());
-        let mut first_unused = Some(());
+        let mut per_cpu: Vec<Ring> = Vec::with_capacity(online.len());
         for cpu in online {
             let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bytes, 0);
             let map = aya::maps::Map::RingBuf(MapData::create(definition, "RING", None)?);
-            let ring = RingBuf::try_from(map)?;
-            if first_unused.take().is_some() {
+            let map = RingBuf::try_from(map)?;
+            if per_cpu.is_empty() {
                 for any in 0..outer.len() {
-                    outer.set(any, &ring, 0)?;
+                    outer.set(any, &map, 0)?;
                 }
             }
-            outer.set(*cpu, &ring, 0)?;
-            rings.push(ring);
+            outer.set(*cpu, &map, 0)?;
+            let reader = RingReader::new(map.as_fd(), bytes)?;
+            per_cpu.push(Ring { map, reader });
         }
-        Ok(Self { per_cpu: rings, bytes, peak_bytes: 0 })
+        Ok(Self { per_cpu, bytes, peak_bytes: 0 })
     }
 
     /// Hands every waiting record to `take`, at most one ring's worth from each ring, so that a flood on
     /// one CPU cannot keep us from the others or from the clock. Returns the number of records.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
-        const HEADER_BYTES: usize = 8;
-        let mut records = 0;
+        let mut total = 0;
         for ring in &mut self.per_cpu {
-            let mut bytes = 0;
-            while let Some(record) = ring.next() {
-                bytes += record.len() + HEADER_BYTES;
-                take(&record);
-                drop(record);
-                records += 1;
-                if bytes >= self.bytes as usize {
-                    break;
-                }
-            }
+            let (bytes, records) = ring.reader.drain(u64::from(self.bytes), &mut take);
             self.peak_bytes = self.peak_bytes.max(bytes);
+            total += records;
         }
-        records
+        total
     }
 
     /// Sleeps until a ring is filling up or `timeout` is over.
@@ -79,7 +78,7 @@ impl Rings {
         let mut poll_fds: Vec<libc::pollfd> = self
             .per_cpu
             .iter()
-            .map(|ring| libc::pollfd { fd: ring.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 })
+            .map(|ring| libc::pollfd { fd: ring.map.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 })
             .collect();
         super::sys::poll(&mut poll_fds, timeout)
     }

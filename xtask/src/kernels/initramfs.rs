@@ -54,7 +54,7 @@ fn init(arguments: &str) -> String {
         "\
 #!/bin/sh
 export PATH=/bin HOME=/root TERM=dumb TMPDIR=/tmp
-export TRACER_BIN=/bin/tracer ORACLE_BIN=/bin/oracle
+export TRACER_BIN=/bin/tracer ORACLE_BIN=/bin/oracle TRACER_EMULATED=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
