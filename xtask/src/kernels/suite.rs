@@ -26,14 +26,7 @@ pub(crate) struct Suite {
 /// Builds them under `directory`, apart from everything built for this machine.
 pub(crate) fn build(directory: &Path) -> Result<Suite> {
     let target = directory.join("build");
-    command::run(cargo("build", &target).args([
-        "--package",
-        "tracer",
-        "--bin",
-        "tracer",
-        "--example",
-        "oracle",
-    ]))?;
+    command::run(cargo("build", &target).args(kernel_suite::PROGRAMS))?;
     let messages = command::read(
         cargo("test", &target)
             .args(kernel_suite::SELECTION)
