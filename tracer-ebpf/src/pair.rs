@@ -9,7 +9,7 @@ use tracer_common::slot::{Slot, verdict};
 use crate::config::{config, wants};
 use crate::emit::emit;
 use crate::kernel::{Current, EnterContext, ExitContext};
-use crate::maps::{control, ledger};
+use crate::maps::{ThisCpu, control, this_cpu};
 use crate::slots::{Found, admit, find};
 
 /// A task enters a syscall.
@@ -25,20 +25,21 @@ pub fn enter(context: &impl EnterContext) {
     }) else {
         return;
     };
-    let Some(ledger) = ledger() else { return };
+    let Some(mut cpu) = this_cpu() else { return };
     let nr = context.nr();
     let abi = current.abi_of(nr);
-    let entered = pairing::enter(slot, ledger, abi, nr, wants(abi, nr));
+    let entered = pairing::enter(slot, &mut cpu.state.ledger, abi, nr, wants(abi, nr));
     if entered == Entered::Unwanted {
         return;
     }
     if config!(args) != 0 {
         slot.record.args = context.args(&current, abi);
+        slot.record.has_args = 1;
     }
     // Last, so that our own work is not in the latency.
     slot.record.enter_ns = now_ns();
     if entered == Entered::NeverReturns {
-        emit(ledger, &slot.record);
+        emit(&mut cpu, &slot.record);
     }
 }
 
@@ -57,10 +58,10 @@ pub fn exit(context: &impl ExitContext) {
     };
     // As early as possible, for the same reason; not before a process that is no target has left.
     let now_ns = now_ns();
-    let Some(ledger) = ledger() else { return };
-    match pairing::exit(slot, ledger, context.nr_at_hand(), context.ret(), now_ns) {
-        Exited::Paired => emit(ledger, &slot.record),
-        Exited::Alone => exit_alone(ledger, slot, context.nr(), context.ret()),
+    let Some(mut cpu) = this_cpu() else { return };
+    match pairing::exit(slot, &mut cpu.state.ledger, context.nr_at_hand(), context.ret(), now_ns) {
+        Exited::Paired => emit(&mut cpu, &slot.record),
+        Exited::Alone => exit_alone(&mut cpu, slot, context.nr(), context.ret()),
         Exited::Nothing => {}
     }
     if slot.verdict == verdict::LEAVING {
@@ -81,7 +82,7 @@ fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option
         Found::Unknown => match admit(current.pid_tgid) {
             Ok(slot) => slot,
             Err(_) => {
-                untracked(ledger()?);
+                untracked(&mut this_cpu()?.state.ledger);
                 return None;
             }
         },
@@ -91,12 +92,12 @@ fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option
 }
 
 #[inline(never)]
-fn exit_alone(ledger: &mut Ledger, slot: &mut Slot, nr: i32, ret: i64) {
+fn exit_alone(cpu: &mut ThisCpu, slot: &mut Slot, nr: i32, ret: i64) {
     let abi = Current::get().abi_of(nr);
     let armed = control().armed != 0;
     let exit = LoneExit { abi, nr, ret, wanted: wants(abi, nr), armed };
-    if pairing::exit_alone(slot, ledger, exit) {
-        emit(ledger, &slot.record);
+    if pairing::exit_alone(slot, &mut cpu.state.ledger, exit) {
+        emit(cpu, &slot.record);
     }
 }
 

@@ -173,7 +173,7 @@ const EMPTY: Slot = Slot {
     record: tracer_common::record::CallRecord {
         kind: 0,
         abi: 0,
-        reserved: 0,
+        has_args: 0,
         nr: 0,
         tgid: 0,
         tid: 0,
