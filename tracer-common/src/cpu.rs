@@ -10,6 +10,8 @@ use crate::ring::Producer;
 pub struct Cpu {
     /// Its ring.
     pub ring: Producer,
+    /// Where the thread that was looked up last has its slot: most often it is the same one again.
+    pub last_slot: u64,
     /// Its counters.
     pub ledger: Ledger,
     /// Keeps two CPUs in different cache lines.
@@ -19,6 +21,6 @@ pub struct Cpu {
 /// Words that fill a [`Cpu`] up to whole cache lines of 64 bytes, with one line between CPUs for processors
 /// that fetch lines in pairs.
 const PADDING: usize = WORDS.next_multiple_of(8) + 8 - WORDS;
-const WORDS: usize = COUNTERS + size_of::<Producer>() / 8;
+const WORDS: usize = COUNTERS + 1 + size_of::<Producer>() / 8;
 
 const _: () = assert!(size_of::<Cpu>().is_multiple_of(64));

@@ -10,22 +10,22 @@ use crate::config::{config, wants};
 use crate::emit::emit;
 use crate::kernel::{Current, EnterContext, ExitContext};
 use crate::maps::{ThisCpu, control, this_cpu};
-use crate::slots::{Found, admit, find};
+use crate::slots::{Found, Untracked, admit, find, find_again};
 
 /// A task enters a syscall.
 #[inline(always)]
 pub fn enter(context: &impl EnterContext) {
-    let current = Current::get();
-    let Some(slot) = traced_slot(&current, |ledger| {
+    let Some(mut cpu) = this_cpu() else { return };
+    let Some(slot) = traced_slot(&mut cpu, context.stack(), |ledger| {
         let nr = context.nr();
-        if wants(current.abi_of(nr), nr) {
+        if wants(Current::get().abi_of(nr), nr) {
             ledger.count(Counter::EnterSeen);
             ledger.count(Counter::StartInsertFailed);
         }
     }) else {
         return;
     };
-    let Some(mut cpu) = this_cpu() else { return };
+    let current = Current::get();
     let nr = context.nr();
     let abi = current.abi_of(nr);
     let entered = pairing::enter(slot, &mut cpu.state.ledger, abi, nr, wants(abi, nr));
@@ -46,10 +46,10 @@ pub fn enter(context: &impl EnterContext) {
 /// A task leaves a syscall.
 #[inline(always)]
 pub fn exit(context: &impl ExitContext) {
-    let current = Current::get();
-    let Some(slot) = traced_slot(&current, |ledger| {
+    let Some(mut cpu) = this_cpu() else { return };
+    let Some(slot) = traced_slot(&mut cpu, context.stack(), |ledger| {
         let nr = context.nr();
-        if wants(current.abi_of(nr), nr) {
+        if wants(Current::get().abi_of(nr), nr) {
             ledger.count(Counter::ExitSeen);
             ledger.count(Counter::UntrackedExit);
         }
@@ -58,7 +58,6 @@ pub fn exit(context: &impl ExitContext) {
     };
     // As early as possible, for the same reason; not before a process that is no target has left.
     let now_ns = now_ns();
-    let Some(mut cpu) = this_cpu() else { return };
     match pairing::exit(slot, &mut cpu.state.ledger, context.nr_at_hand(), context.ret(), now_ns) {
         Exited::Paired => emit(&mut cpu, &slot.record),
         Exited::Alone => exit_alone(&mut cpu, slot, context.nr(), context.ret()),
@@ -71,24 +70,30 @@ pub fn exit(context: &impl ExitContext) {
 
 /// The current thread's slot when it is traced. `untracked` runs when it is and no slot could be had.
 #[inline(always)]
-fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot> {
-    let only_tgid = config!(only_tgid);
-    if only_tgid != 0 && current.tgid() != only_tgid {
-        return None;
-    }
-    let slot = match find(current.tid()) {
+fn traced_slot(
+    cpu: &mut ThisCpu,
+    stack: u64,
+    untracked: impl FnOnce(&mut Ledger),
+) -> Option<&'static mut Slot> {
+    let again = if stack == 0 { Found::Unknown } else { find_again(cpu, stack) };
+    let slot = match again {
         Found::Traced(slot) => slot,
         Found::Ignored => return None,
-        Found::Unknown => match admit(current.pid_tgid) {
-            Ok(slot) => slot,
-            Err(_) => {
-                untracked(&mut this_cpu()?.state.ledger);
-                return None;
-            }
-        },
+        Found::Unknown => find_anew(cpu, stack, untracked)?,
     };
     // SAFETY: null, or a slot that belongs to the current thread, which runs nothing else meanwhile.
     unsafe { slot.as_mut() }
+}
+
+/// The same for a thread that was not the last one on this CPU.
+#[inline(always)]
+fn find_anew(cpu: &mut ThisCpu, stack: u64, untracked: impl FnOnce(&mut Ledger)) -> Option<*mut Slot> {
+    let current = Current::get();
+    match find(cpu, current.tid(), stack) {
+        Found::Traced(slot) => Some(slot),
+        Found::Ignored => None,
+        Found::Unknown => admit(current.pid_tgid).map_err(|Untracked| untracked(&mut cpu.state.ledger)).ok(),
+    }
 }
 
 #[inline(never)]

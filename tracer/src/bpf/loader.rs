@@ -70,8 +70,6 @@ pub struct Plan {
     pub family: Family,
     /// Every process but ourselves.
     pub whole_host: bool,
-    /// The only target, when it is one process whose children are none.
-    pub only_pid: Option<u32>,
     /// Children of targets are targets.
     pub follow: bool,
     /// Names that make a process a target at exec.
@@ -440,8 +438,6 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
     Config {
         self_tgid: std::process::id(),
         whole_host: u32::from(plan.whole_host),
-        // A PID of another namespace is not the number that the kernel would compare.
-        only_tgid: if pidns.is_none() { plan.only_pid.unwrap_or(0) } else { 0 },
         follow: u32::from(plan.follow),
         match_comm: u32::from(!plan.comms.is_empty()),
         args: u32::from(plan.args),

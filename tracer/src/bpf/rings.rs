@@ -135,7 +135,9 @@ mod tests {
 
     #[test]
     fn ring_sizes_are_powers_of_two_between_their_bounds() {
-        for (cpus, cells) in [(1, MOST_CELLS), (32, MOST_CELLS), (64, 32_768), (256, 8192), (4096, LEAST_CELLS)] {
+        for (cpus, cells) in
+            [(1, MOST_CELLS), (32, MOST_CELLS), (64, 32_768), (256, 8192), (4096, LEAST_CELLS)]
+        {
             assert_eq!(default_cells(cpus), cells, "{cpus} CPUs");
         }
         assert!(default_cells(0).is_power_of_two());

@@ -120,9 +120,13 @@ impl<T: Copy> SharedArray<T> {
     /// # Panics
     /// When there is no such word.
     pub fn read_word(&self, index: usize, offset: usize) -> u64 {
-        assert!(offset.is_multiple_of(8) && offset < size_of::<T>(), "word at {offset} of {}", size_of::<T>());
+        assert!(
+            offset.is_multiple_of(8) && offset < size_of::<T>(),
+            "word at {offset} of {}",
+            size_of::<T>()
+        );
         // SAFETY: inside the mapping, and aligned as the mapping and the size of a value are.
-        unsafe { self.address(index).cast::<u8>().add(offset).cast::<u64>().read_volatile() }
+        unsafe { self.address(index).cast::<u64>().add(offset / 8).read_volatile() }
     }
 
     /// Writes a value that only user space writes.
