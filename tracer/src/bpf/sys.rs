@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use tracer_common::ring::RingCell;
+
 /// `poll(2)`; a signal counts as a wake-up.
 pub fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
@@ -163,10 +165,10 @@ pub fn order_stores() {
     }
 }
 
-/// The bytes of some words.
-pub fn bytes_of<const WORDS: usize>(words: &[u64; WORDS]) -> &[u8] {
+/// The bytes of a cell.
+pub fn bytes_of(cell: &RingCell) -> &[u8; size_of::<RingCell>()] {
     // SAFETY: integers without padding, and as many bytes as they have.
-    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), WORDS * 8) }
+    unsafe { &*std::ptr::from_ref(cell).cast() }
 }
 
 /// A mapping of a file, unmapped when dropped.
