@@ -7,9 +7,9 @@ use std::io::{self, BufWriter, Write};
 use anyhow::{Context as _, Result};
 
 use crate::config::{Destination, TopSettings};
-use crate::report::json::{JsonLines, Meta};
+use crate::report::json::JsonLines;
 use crate::report::{Scope, write_tables};
-use crate::run::RunInfo;
+use crate::run::{Meta, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::source::live::Tick;
 

@@ -11,15 +11,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::aggregate::Aggregator;
-use crate::bpf::loader::{Family, Kernel, Plan};
+use crate::bpf::loader::{Family, Kernel, Plan, object_sha256};
 use crate::bpf::sys;
 use crate::cli::exit_status;
 use crate::commands::outlet::Outlet;
 use crate::commands::target::{Found, watch_ends};
 use crate::config::{FamilyChoice, Target, TopSettings, Tracing};
 use crate::launch::{self, CapturedOutput, Streams};
-use crate::report::json::Meta;
-use crate::run::RunInfo;
+use crate::run::{Meta, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::source::live::{Live, Tick};
 use crate::syscalls::filter::SyscallSet;
@@ -89,9 +88,14 @@ impl Session {
             host: info.host.clone(),
             kernel: kernel_release(),
             arch: std::env::consts::ARCH.to_owned(),
+            boot_id: read_line("/proc/sys/kernel/random/boot_id"),
+            cpus: std::thread::available_parallelism().map_or(0, |cpus| cpus.get() as u32),
             family: info.family.clone(),
+            object: object_sha256().to_owned(),
             target: info.target.clone(),
             filter: info.filter.clone().unwrap_or_default(),
+            command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            args: tracing.args,
             interval_ns: tracing.interval.as_nanos() as u64,
             start_ns,
             start_unix_ns: SystemTime::now()
