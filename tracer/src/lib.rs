@@ -28,5 +28,6 @@ pub mod snapshot;
 pub mod source;
 pub mod syscalls;
 pub mod targets;
+pub mod timeline;
 pub mod trust;
 pub mod tui;
