@@ -17,6 +17,7 @@ pub mod config;
 pub mod decode;
 pub mod fold;
 pub mod histogram;
+pub mod history;
 pub mod human;
 pub mod interval;
 pub mod launch;
