@@ -112,6 +112,14 @@ impl Histogram {
         self.count == 0
     }
 
+    /// Memory beside the value itself, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.form {
+            Form::Sparse(pairs) => pairs.capacity() * size_of::<(u16, u64)>(),
+            Form::Dense(counts) => size_of_val(&counts[..]),
+        }
+    }
+
     /// The filled buckets, lowest first.
     pub fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
         self.indexed().map(|(index, count)| Bucket {

@@ -22,6 +22,10 @@ pub struct RunInfo {
     pub own_cpu_percent: f64,
     /// Time our programs add to one call, in ns; `None` where the kernel does not measure it.
     pub ns_per_call: Option<f64>,
+    /// Where the figures come from.
+    pub origin: Origin,
+    /// The recording that is being written; `None` while none is.
+    pub recording: Option<Recording>,
     /// Why the run ended; `None` while it goes on.
     pub ended: Option<String>,
     /// Limits of this run that change how its figures are to be read, one sentence each.
@@ -65,4 +69,23 @@ pub struct Meta {
     pub start_unix_ns: u64,
     /// What the reader must know about these figures.
     pub notices: Vec<String>,
+}
+
+/// Where figures come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The running kernel.
+    #[default]
+    Live,
+    /// A recording.
+    Replay,
+}
+
+/// A recording while it is being written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// Its file, as the user would name it.
+    pub file: String,
+    /// Bytes written so far.
+    pub bytes: u64,
 }

@@ -27,6 +27,9 @@ use crate::tui;
 /// Intervals that may wait for us; beyond it they join into longer ones.
 const QUEUE: usize = 4;
 
+/// Requests of the screen's user that may wait for us.
+const CONTROLS: usize = 16;
+
 /// Runs until the end; the result is the exit status.
 pub(super) fn run(settings: &TopSettings) -> Result<u8> {
     let screen = !settings.output.json
@@ -123,7 +126,9 @@ impl Session {
         let mut cost = OwnCost::new();
         let mut outlet = outlet;
         // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
-        let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(shown, info_shown)));
+        let (controls, _asked) = mpsc::channel(CONTROLS);
+        let feed = tui::Feed { snapshots: shown, status: info_shown, controls };
+        let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(feed)));
         let mut closed = None;
         if let Some(outlet) = &mut outlet
             && !reader_is_there(outlet.begin(&self.meta))?
