@@ -30,6 +30,7 @@ pub mod run;
 pub mod sieve;
 pub mod snapshot;
 pub mod source;
+pub mod span;
 pub mod syscalls;
 pub mod targets;
 pub mod timeline;
