@@ -144,10 +144,11 @@ impl Moment {
             return Ok(Self::Exact(exact));
         }
         // A date alone would be midnight, which nobody means by naming a mark `2026`.
-        if text.contains(':') && text.starts_with(|c: char| c.is_ascii_digit()) {
-            if let Ok(local) = text.parse::<DateTime>() {
-                return Ok(Self::Local(local));
-            }
+        if text.contains(':')
+            && text.starts_with(|c: char| c.is_ascii_digit())
+            && let Ok(local) = text.parse::<DateTime>()
+        {
+            return Ok(Self::Local(local));
         }
         Ok(Self::Mark(text.to_owned()))
     }

@@ -101,6 +101,11 @@ impl<W: Write> JsonLines<W> {
         self.out.flush()
     }
 
+    /// Hands on what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// The writer, with everything written so far.
     pub fn into_inner(self) -> W {
         self.out
@@ -267,9 +272,8 @@ struct Subject<'a> {
     pid: u32,
     /// Tells apart two processes that had the same PID; 0 when not known.
     process_start_ns: u64,
-    comm: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comm_hex: Option<String>,
+    #[serde(flatten)]
+    name: Name,
     syscall: &'a str,
     abi: &'static str,
     nr: i32,
@@ -277,18 +281,36 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(span: Span, row: &'a Row) -> Self {
-        let bytes = row.comm.as_bytes();
         Self {
             scope: span.scope,
             end_ns: span.end_ns,
             host: row.host,
             pid: row.process.pid,
             process_start_ns: row.process.start_ns,
-            comm: String::from_utf8_lossy(bytes).into_owned(),
-            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
+            name: Name::new(row.comm),
             syscall: plain_name(&row.name, row.call),
             abi: row.call.abi.name(),
             nr: row.call.nr,
+        }
+    }
+}
+
+/// A process name in a line.
+#[derive(Serialize)]
+pub struct Name {
+    comm: String,
+    /// Its exact bytes where it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comm_hex: Option<String>,
+}
+
+impl Name {
+    /// The two fields.
+    pub fn new(comm: Comm) -> Self {
+        let bytes = comm.as_bytes();
+        Self {
+            comm: String::from_utf8_lossy(bytes).into_owned(),
+            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
         }
     }
 }

@@ -84,7 +84,12 @@ pub fn write_tables_within(
     writeln!(out)
 }
 
-fn write_header(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo, scope: Scope) -> io::Result<()> {
+pub(super) fn write_header(
+    out: &mut impl Write,
+    snapshot: &Snapshot,
+    run: &RunInfo,
+    scope: Scope,
+) -> io::Result<()> {
     let state: Vec<String> = trust::words(&snapshot.ledger).into_iter().map(|word| word.short).collect();
     let at_least = trust::at_least(&snapshot.ledger);
     let mut parts = vec![
