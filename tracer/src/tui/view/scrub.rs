@@ -124,12 +124,12 @@ fn status(model: &Model, timeline: &Timeline, width: usize) -> Line<'static> {
     if timeline.end_ns > 0 {
         let (date, time) = date_and_time(model, timeline.position_ns);
         left.push(Piece::new(time, theme.strong(), 0));
-        left.push(Piece::new(date, theme.plain(), 3));
+        left.push(Piece::new(date, theme.plain(), 2));
     }
     if let Some(mark) = timeline.marks.iter().rev().find(|mark| mark.time_ns <= timeline.position_ns) {
         let since = human::clock(timeline.position_ns - mark.time_ns);
         let text = format!("{since} after {}", human::safe_text(mark.text.as_bytes()));
-        left.push(Piece::new(text, theme.note(), 2));
+        left.push(Piece::new(text, theme.note(), 3));
     }
     let at = human::clock(timeline.position_ns.saturating_sub(timeline.start_ns));
     let of = human::clock(timeline.duration_ns());
