@@ -1,6 +1,8 @@
 //! What a screen or report says about the run itself, beside its figures. Plain data, filled in by the
 //! commands.
 
+use serde::{Deserialize, Serialize};
+
 /// The run as its header shows it. Text is raw: the views escape it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunInfo {
@@ -25,6 +27,45 @@ pub struct RunInfo {
     /// Why the run ended; `None` while it goes on.
     pub ended: Option<String>,
     /// Limits of this run that change how its figures are to be read, one sentence each.
+    pub notices: Vec<String>,
+}
+
+/// What a run was, for whoever reads its figures later: the first line of JSON Lines and the metadata of a
+/// recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Meta {
+    /// Version of the tool.
+    pub version: String,
+    /// Host name.
+    pub host: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine architecture.
+    pub arch: String,
+    /// The kernel's id of the boot: `start_ns` of two files can be compared only where it is the same.
+    pub boot_id: String,
+    /// CPUs that were online.
+    pub cpus: u32,
+    /// Program family in use.
+    pub family: String,
+    /// SHA-256 of the programs' object file.
+    pub object: String,
+    /// What is traced, in words.
+    pub target: String,
+    /// Which calls count, in words; empty for all.
+    pub filter: String,
+    /// The command line of the tool.
+    pub command: Vec<String>,
+    /// Whether the six arguments of each call were taken.
+    pub args: bool,
+    /// Intended length of an interval.
+    pub interval_ns: u64,
+    /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.
+    pub start_ns: u64,
+    /// The same moment in ns since 1970.
+    pub start_unix_ns: u64,
+    /// What the reader must know about these figures.
     pub notices: Vec<String>,
 }
 

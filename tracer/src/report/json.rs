@@ -9,42 +9,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
+use crate::run::Meta;
 use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot};
 use crate::syscalls;
-
-/// What a run is, for whoever reads its lines later. The first line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Version of the tool.
-    pub version: String,
-    /// Host name.
-    pub host: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Machine architecture.
-    pub arch: String,
-    /// Program family in use.
-    pub family: String,
-    /// What is traced, in words.
-    pub target: String,
-    /// Which calls count, in words; empty for all.
-    pub filter: String,
-    /// Intended length of an interval.
-    pub interval_ns: u64,
-    /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.
-    pub start_ns: u64,
-    /// The same moment in ns since 1970.
-    pub start_unix_ns: u64,
-    /// What the reader must know about these figures.
-    pub notices: Vec<String>,
-}
 
 /// Writes lines to `W`, and flushes after each group of lines, so that a reader at the other end of a pipe
 /// is never an interval behind.
