@@ -23,6 +23,7 @@ pub mod interval;
 pub mod launch;
 pub mod ledger;
 pub mod process;
+pub mod recording;
 pub mod report;
 pub mod run;
 pub mod snapshot;

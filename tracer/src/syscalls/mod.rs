@@ -30,6 +30,14 @@ pub fn name(call: CallKey) -> Cow<'static, str> {
     }
 }
 
+/// The name in the call's own table, without the prefix that [`name`] gives foreign ones.
+pub fn plain_name(call: CallKey) -> Cow<'static, str> {
+    match names::entry(call) {
+        Some(entry) => Cow::Borrowed(entry.name),
+        None => Cow::Owned(format!("syscall_{}", without_x32_bit(call))),
+    }
+}
+
 /// The number of the call that `abi` has under this name, given without prefix; the inverse of [`name`]
 /// (`syscall_470` is number 470). `x32` numbers have their bit 30 set, as programs pass them.
 pub fn number(abi: Abi, name: &str) -> Option<i32> {
