@@ -6,21 +6,20 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::message::Command;
 use super::model::Model;
-use crate::config;
+use crate::config::values;
 use crate::human;
-use crate::timeline::{Motion, Timeline, Transport};
+use crate::timeline::{Timeline, Transport};
 
 /// What a command asks of whoever moves along the axis; `None` when it is not about time.
 pub(crate) fn asked_by(model: &Model, command: Command) -> Option<Transport> {
     let timeline = model.timeline.as_deref()?;
     Some(match command {
-        Command::TogglePlay if timeline.motion == Motion::Paused => Transport::Play,
-        Command::TogglePlay => Transport::Pause,
+        Command::TogglePlay => Transport::TogglePlay,
         Command::Step(by) => Transport::Step(i32::from(by)),
-        Command::Faster(by) => Transport::SetSpeed(timeline.speed.stepped(by)),
+        Command::Faster(by) => Transport::Faster(by),
         Command::ToStart => Transport::Seek(timeline.start_ns),
         Command::ToEnd => Transport::SeekEnd,
-        Command::ToMark(by) => Transport::Seek(timeline.mark_beside(by > 0)?.time_ns),
+        Command::ToMark(by) => Transport::ToMark(by),
         _ => return None,
     })
 }
@@ -74,7 +73,7 @@ fn shown(text: &str) -> String {
 }
 
 fn span_ns(text: &str) -> Option<u64> {
-    let span = config::parse_duration(text.trim()).ok()?;
+    let span = values::parse_duration(text.trim()).ok()?;
     u64::try_from(span.as_nanos()).ok()
 }
 
