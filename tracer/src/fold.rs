@@ -159,6 +159,9 @@ impl Fold {
     pub fn known_processes(&self, now_ns: u64) -> Vec<u8> {
         let mut records = Vec::new();
         for process in &self.processes {
+            if process.id.start_ns == 0 && process.info.comm.is_empty() {
+                continue;
+            }
             let event = ProcessEvent {
                 what: if process.info.exited { ProcessChange::Exit } else { ProcessChange::Seen },
                 tgid: process.tgid,

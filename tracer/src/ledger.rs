@@ -100,6 +100,7 @@ impl LedgerCounts {
             "aggregated" => Some(&mut self.aggregated),
             "decode_failed" => Some(&mut self.decode_failed),
             "user_queue_dropped" => Some(&mut self.user_queue_dropped),
+            "recorder_overflow" => Some(&mut self.recorder_overflow),
             _ => {
                 let counter = Counter::ALL.iter().find(|counter| counter.name() == name)?;
                 self.kernel.get_mut(*counter as usize)
@@ -199,6 +200,16 @@ mod tests {
         let found = ledger.imbalances(1);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].left, found[0].right), (11, 10));
+    }
+
+    #[test]
+    fn every_counter_is_found_by_its_name() {
+        let mut ledger = LedgerCounts::default();
+        let names: Vec<&str> = LedgerCounts::default().named().map(|(name, _)| name).collect();
+        for (value, name) in names.iter().enumerate() {
+            *ledger.by_name_mut(name).expect("it has a name") = value as u64;
+        }
+        assert!(ledger.named().map(|(_, value)| value).eq(0..names.len() as u64));
     }
 
     #[test]

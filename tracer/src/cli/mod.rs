@@ -7,6 +7,7 @@ pub mod info;
 pub mod record;
 pub mod recorded;
 pub mod repair;
+pub mod replay;
 pub mod report;
 pub mod shell;
 pub mod target;
@@ -141,6 +142,9 @@ pub enum Verb {
     Record(RecordOptions),
     /// Leave a mark in a recording while it is being made
     Mark(MarkOptions),
+    /// Show a recording on the screen, with time to move in
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::ReplayOptions),
     /// Print the tables of recordings
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportOptions),

@@ -9,6 +9,7 @@ mod record;
 mod recording;
 mod recordings;
 mod repair;
+mod replay;
 mod report;
 mod session;
 mod shell;
@@ -36,6 +37,7 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Doctor(options) => doctor::run(&options),
         Verb::Completions(options) => shell::completions(&options),
         Verb::Man(options) => shell::man(&options),
+        Verb::Replay(options) => replay::run(&options),
     }
 }
 

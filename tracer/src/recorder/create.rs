@@ -191,3 +191,97 @@ fn next_for(error: Errno) -> &'static str {
         _ => "choose another name or directory",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write as _;
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+    use std::process::Command;
+
+    fn create(path: &Path, force: bool) -> Result<Created, String> {
+        Created::new(path, force, || ()).map_err(|error| error.to_string())
+    }
+
+    fn why(path: &Path, force: bool) -> String {
+        let text = create(path, force).expect_err("it is refused");
+        text.lines().nth(1).expect("a second line").to_owned()
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_owner_only() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x.arrows");
+        let mut created = create(&path, false).expect("created");
+        created.file.write_all(b"1").expect("it can be written");
+        let metadata = fs::symlink_metadata(&path).expect("it is there");
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+        created.remove();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_there_stays_unless_forced_and_then_keeps_its_content() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, other) = (directory.path().join("x"), directory.path().join("other"));
+        fs::write(&path, "precious").expect("written");
+        fs::hard_link(&path, &other).expect("linked");
+        assert_eq!(why(&path, false), "why: it exists already");
+        create(&path, true).expect("forced").file.write_all(b"new").expect("it can be written");
+        assert_eq!(fs::read(&path).expect("read"), b"new");
+        assert_eq!(fs::read(&other).expect("read"), b"precious", "the other name keeps its content");
+        let names = fs::read_dir(directory.path()).expect("a directory").count();
+        assert_eq!(names, 2, "nothing is left behind");
+    }
+
+    #[test]
+    fn nothing_is_followed_and_nothing_but_files_is_taken() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("target"), "precious").expect("written");
+        symlink(at("target"), at("link")).expect("linked");
+        symlink(at("nowhere"), at("dangling")).expect("linked");
+        fs::create_dir(at("directory")).expect("made");
+        for force in [false, true] {
+            assert_eq!(why(&at("link"), force), "why: it is a symbolic link, which is not followed");
+            assert_eq!(why(&at("dangling"), force), "why: it is a symbolic link, which is not followed");
+            assert_eq!(why(&at("directory"), force), "why: it is a directory");
+            assert_eq!(why(Path::new("/dev/null"), force), "why: it is a device");
+            assert_eq!(why(Path::new("/"), force), "why: the path names no file");
+            assert_eq!(why(&at("no/such"), force), "why: No such file or directory");
+        }
+        assert_eq!(fs::read(at("target")).expect("read"), b"precious");
+        assert!(!at("nowhere").exists());
+    }
+
+    #[test]
+    fn a_fifo_is_written_to_once_somebody_reads() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || fs::read(path).expect("read")
+        });
+        let mut created = create(&path, false).expect("opened");
+        assert!(!created.is_regular);
+        created.file.write_all(b"data").expect("somebody reads");
+        created.remove();
+        drop(created);
+        assert_eq!(reader.join().expect("a reader"), b"data");
+        assert!(fs::symlink_metadata(&path).expect("it stays").file_type().is_fifo());
+    }
+
+    #[test]
+    fn removing_spares_what_took_the_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x");
+        let created = create(&path, false).expect("created");
+        fs::rename(&path, directory.path().join("moved")).expect("moved");
+        fs::write(&path, "somebody else's").expect("written");
+        created.remove();
+        assert_eq!(fs::read(&path).expect("read"), b"somebody else's");
+        assert!(directory.path().join("moved").exists());
+    }
+}

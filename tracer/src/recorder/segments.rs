@@ -121,3 +121,57 @@ impl Segments {
         (self.left.into_iter().map(|segment| segment.created.path).collect(), bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_numbered_before_the_extension() {
+        assert_eq!(path(Path::new("/a/last.arrows"), 1), Path::new("/a/last.0001.arrows"));
+        assert_eq!(path(Path::new("last"), 12_345), Path::new("last.12345"));
+        let base = Path::new("last.arrows");
+        for (name, is) in [
+            ("last.0001.arrows", true),
+            ("last.12345.arrows", true),
+            ("last.01.arrows", false),
+            ("last.00x1.arrows", false),
+            ("last.0001.parquet", false),
+            ("last.arrows", false),
+            ("first.0001.arrows", false),
+        ] {
+            assert_eq!(is_segment(base, &name.into()), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_needed_for_the_time_that_is_kept_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let base = directory.path().join("x.arrows");
+        let names = || {
+            let mut names: Vec<String> = std::fs::read_dir(directory.path())
+                .expect("a directory")
+                .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+                .collect();
+            names.sort();
+            names
+        };
+        let keep = Some(Duration::from_nanos(20));
+        let mut segments = Segments::default();
+        let first = Created::new(&path(&base, 1), false, || ()).expect("created");
+        segments.begin(first, base.clone(), false).expect("begun");
+        let mut bytes = 0;
+        for now_ns in [10, 20, 30, 40] {
+            bytes += 100;
+            segments.note_bytes(bytes);
+            segments.drop_old(now_ns, keep, u64::MAX);
+            segments.next().expect("created");
+        }
+        // The second ended at 20: of the last 20 ns before 40 nothing is missing without it.
+        assert_eq!(names(), ["x.0003.arrows", "x.0004.arrows", "x.0005.arrows"]);
+        segments.note_bytes(bytes + 100);
+        segments.drop_old(41, keep, 200);
+        assert_eq!(names(), ["x.0005.arrows"], "200 bytes and no more");
+        assert_eq!(segments.into_left().1, 100);
+    }
+}
