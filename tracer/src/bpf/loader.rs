@@ -14,7 +14,6 @@ use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
 use tracer_common::cpu::Cpu;
-use tracer_common::ledger::COUNTERS;
 use tracer_common::slot::{SLOTS, Slot, open};
 use tracer_common::spill::cells_per_cpu;
 
@@ -24,10 +23,18 @@ use super::log::ProgramLog;
 use super::rings::{self, Rings};
 use super::sys::SharedArray;
 use super::tracefs;
+use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 
 /// The compiled programs, built from `tracer-ebpf` by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tracer.bpf.o");
+
+/// SHA-256 of the object file, as its provenance has it.
+pub fn object_sha256() -> &'static str {
+    let provenance = include_str!("../../bpf/PROVENANCE.toml");
+    let object = provenance.split("[object]").nth(1).unwrap_or_default();
+    object.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
 
 /// Inode of the initial PID namespace.
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>
@@ -37,7 +44,7 @@ const INITIAL_PIDNS: u64 = 0xEFFF_FFFC;
 /// other thread on that CPU (measured on 7.2; 6.19 is not affected, 7.0 and 7.1 were not to be had).
 const FIRST_PREEMPTIBLE_MAJOR: u32 = 7;
 
-/// Bytes of the shared ring when it only wakes, and when it carries every record.
+/// Bytes of the shared ring when it only wakes, and when it carries every record and no size was asked for.
 const WAKE_UP_BYTES: u32 = 4096;
 const SHARED_BYTES: u32 = 16 << 20;
 
@@ -144,17 +151,6 @@ pub struct Kernel {
     offsets: Offsets,
 }
 
-/// Kernel counters and skips since load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// The programs' own counters.
-    pub kernel: [u64; COUNTERS],
-    /// Runs of the enter program that the kernel skipped.
-    pub missed_enter: u64,
-    /// Runs of the exit program that the kernel skipped.
-    pub missed_exit: u64,
-}
-
 enum Link {
     Raw(&'static str, RawTracePointLinkId),
     Classic(&'static str, TracePointLinkId),
@@ -204,6 +200,10 @@ impl Kernel {
             None => rings::default_cells(rings),
         };
         let config = Config { spill_mask: cells_per_cpu(possible) - 1, ..config_of(plan, offsets, cells) };
+        let shared_bytes = match config.preemptible {
+            0 => WAKE_UP_BYTES,
+            _ => plan.ring_bytes.unwrap_or(SHARED_BYTES),
+        };
         let mut loader = EbpfLoader::new();
         loader
             // Nothing in the object is relocated against the kernel's types.
@@ -315,13 +315,14 @@ impl Kernel {
         }
     }
 
-    /// The counters now.
-    pub fn counts(&self) -> Counts {
+    /// The kernel's part of the ledger since load.
+    pub fn counts(&self) -> LedgerCounts {
         let misses = |hook: &Hook| self.program_fd(hook).and_then(recursion_misses).unwrap_or(0);
-        Counts {
+        LedgerCounts {
             kernel: read_ledger(&self.cpus),
             missed_enter: misses(&SYS_ENTER),
             missed_exit: misses(&SYS_EXIT),
+            ..LedgerCounts::default()
         }
     }
 

@@ -30,6 +30,11 @@ pub fn default_cells(cpus: usize) -> u32 {
     cells_in(TOTAL_BYTES / cpus.max(1) as u64).clamp(LEAST_CELLS, MOST_CELLS)
 }
 
+/// Bytes of one ring for this many CPUs.
+pub fn default_bytes(cpus: usize) -> u64 {
+    u64::from(default_cells(cpus)) * size_of::<RingCell>() as u64
+}
+
 /// The largest power of two of cells that these bytes hold, at least 2.
 pub fn cells_in(bytes: u64) -> u32 {
     let cells = u32::try_from(bytes / size_of::<RingCell>() as u64).unwrap_or(u32::MAX);

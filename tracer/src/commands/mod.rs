@@ -1,6 +1,18 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
+mod doctor;
+mod export;
+mod info;
+mod mark;
 mod outlet;
+mod record;
+mod recording;
+mod recordings;
+mod repair;
+mod replay;
+mod report;
+mod session;
+mod shell;
 mod target;
 mod top;
 
@@ -9,13 +21,23 @@ use anyhow::Result;
 use crate::bpf::loader::LoadError;
 use crate::bpf::{facts, preflight};
 use crate::cli::{Verb, exit_status};
-use crate::config::{Settings, SettingsError};
+use crate::config::{RecordSettings, SettingsError, TopSettings};
 use crate::launch::LaunchError;
 
 /// Does what the command line says; the result is the exit status.
 pub fn run(verb: Verb) -> Result<u8> {
     match verb {
-        Verb::Top(options) => top::run(&Settings::try_from(options)?),
+        Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
+        Verb::Record(options) => record::run(&RecordSettings::try_from(options)?),
+        Verb::Mark(options) => mark::run(&options),
+        Verb::Report(options) => report::run(options),
+        Verb::Info(options) => info::run(&options),
+        Verb::Repair(options) => repair::run(&options),
+        Verb::Export(options) => export::run(options),
+        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Completions(options) => shell::completions(&options),
+        Verb::Man(options) => shell::man(&options),
+        Verb::Replay(options) => replay::run(&options),
     }
 }
 
