@@ -138,6 +138,8 @@ pub enum Verb {
     /// Show a recording on the screen, with time to move in
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayOptions),
+    /// Replay a recorded incident that is built in: no privilege needed
+    Demo,
 }
 
 impl Verb {
@@ -146,7 +148,7 @@ impl Verb {
         match self {
             Self::Top(options) => options.verbose,
             Self::Record(options) => options.verbose,
-            Self::Mark(_) | Self::Replay(_) => false,
+            Self::Mark(_) | Self::Replay(_) | Self::Demo => false,
         }
     }
 }

@@ -105,6 +105,13 @@ impl Tape {
         &self.meta
     }
 
+    /// The same, with something to be said of it.
+    #[must_use]
+    pub fn with_notice(mut self, notice: &str) -> Self {
+        self.meta.notices.push(notice.to_owned());
+        self
+    }
+
     /// Whether it can be read from its beginning again.
     pub fn is_rewindable(&self) -> bool {
         !self.reels.iter().any(|reel| matches!(reel, Reel::Spent))
