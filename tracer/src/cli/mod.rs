@@ -161,6 +161,8 @@ pub enum Verb {
     Completions(shell::CompletionsOptions),
     /// Print the manual page
     Man(shell::ManOptions),
+    /// Replay a recorded incident that is built in: no privilege needed
+    Demo,
 }
 
 impl Verb {

@@ -1,5 +1,6 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
+mod demo;
 mod doctor;
 mod export;
 mod info;
@@ -38,14 +39,19 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Completions(options) => shell::completions(&options),
         Verb::Man(options) => shell::man(&options),
         Verb::Replay(options) => replay::run(&options),
+        Verb::Demo => demo::run(),
     }
 }
+
+/// What anybody can do who cannot trace.
+const DEMO: &str = "tracer demo   # a recorded incident to look around in, without any privilege";
 
 /// What is printed when a run has failed.
 pub fn error_text(error: &anyhow::Error, verbose: bool) -> String {
     if let Some(error) = error.downcast_ref::<LoadError>() {
         let facts = facts::gather(error.errno);
-        let failure = preflight::explain(&facts, error.step, &error.message);
+        let mut failure = preflight::explain(&facts, error.step, &error.message);
+        failure.next.push(DEMO.to_owned());
         return if verbose { format!("{failure:#}") } else { failure.to_string() };
     }
     let text = format!("{error:#}");

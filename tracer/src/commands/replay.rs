@@ -13,7 +13,7 @@ use crate::cli::exit_status;
 use crate::cli::replay::ReplayOptions;
 use crate::history::Limits;
 use crate::human;
-use crate::recording::{Item, ReadError};
+use crate::recording::ReadError;
 use crate::report::{Scope, write_tables};
 use crate::snapshot::Snapshot;
 use crate::source::replay::{Outputs, Player, status_of, unclean_notice};
@@ -153,8 +153,8 @@ fn print(mut tape: Tape) -> Result<u8> {
     let mut exit = exit_status::FINE;
     while let Some(news) = fed.blocking_recv() {
         match news {
-            Fed::Item(Item::Interval(interval), _) => aggregator.merge(&interval),
-            Fed::Item(Item::Mark(_), _) | Fed::End(None) => {}
+            Fed::Interval(interval, _) => aggregator.merge(&interval),
+            Fed::Mark(_) | Fed::End(None) => {}
             Fed::End(Some(why)) => {
                 status.notices.insert(0, unclean_notice(&why));
                 exit = exit_status::DAMAGED;

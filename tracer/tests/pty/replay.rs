@@ -76,7 +76,8 @@ fn every_way_along_the_axis_and_out() {
     terminal.press_and_see("\x1b[F", "00:40 of 00:40");
     terminal.press_and_see("?", "go to 14:02:11");
     terminal.press("\x1b");
-    terminal.wait_for_text("the end, Space starts over");
+    // Esc and the next key together would be a key with Alt.
+    terminal.wait_for("the table", |screen| !screen.contains("help, lines"));
     terminal.press("q");
     let left = terminal.end();
     assert_eq!(left.status, 0);
@@ -165,4 +166,22 @@ fn what_is_no_recording_is_an_error_in_lines() {
         assert!(text.starts_with(&format!("error: {what}")), "{text}");
         assert!(text.contains("\nwhy: ") && text.contains("\nnext: "), "{text}");
     }
+}
+
+#[test]
+fn the_demo_opens_with_its_incident() {
+    let mut terminal = Terminal::run(&format!("exec '{TRACER}' demo"));
+    let screen = terminal.wait_for_text("the end, Space starts over");
+    for text in ["postgres", "shop-worker", "deploy shop 2.1", "roll back", "demo: a disk gets slow"] {
+        assert!(screen.contains(text), "{text} is missing in\n{screen}");
+    }
+    terminal.press("3");
+    let screen = terminal.wait_for_text("ENOENT");
+    assert!(screen.contains("newfstatat"), "{screen}");
+    terminal.press("q");
+    assert_eq!(terminal.end().status, 0);
+    let output = Command::new(TRACER).arg("demo").output().expect("tracer");
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("fdatasync") && text.contains("demo: a disk gets slow"), "{text}");
 }

@@ -114,7 +114,17 @@ impl Terminal {
 
     /// Waits for the end; the terminal must be as it was before.
     pub(crate) fn end(mut self) -> Left {
-        let status = self.child.wait().expect("the end of the program");
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                break status;
+            }
+            if start.elapsed() > PATIENCE {
+                let _ = self.child.kill();
+                panic!("it does not end:\n{}", self.screen());
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
         // What it wrote last may still be on its way.
         let start = Instant::now();
         while self.is_altered() && start.elapsed() < Duration::from_secs(5) {
