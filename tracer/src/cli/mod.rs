@@ -1,8 +1,15 @@
 //! The command line as clap sees it: definitions only. What the options mean together is decided in
 //! [`crate::config`].
 
+pub mod doctor;
+pub mod export;
+pub mod info;
 pub mod record;
+pub mod recorded;
+pub mod repair;
 pub mod replay;
+pub mod report;
+pub mod shell;
 pub mod target;
 pub mod top;
 
@@ -140,6 +147,22 @@ pub enum Verb {
     Replay(replay::ReplayOptions),
     /// Replay a recorded incident that is built in: no privilege needed
     Demo,
+    /// Print the tables of recordings
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::ReportOptions),
+    /// Tell what a recording is: host, time, length, losses, how it ended
+    Info(info::InfoOptions),
+    /// Save the good part of a recording that was cut or damaged
+    Repair(repair::RepairOptions),
+    /// Write recordings as Parquet, CSV, JSON Lines, strace text, a Perfetto trace or folded stacks
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportOptions),
+    /// Tell what this machine can do: kernel, privilege, programs
+    Doctor(doctor::DoctorOptions),
+    /// Print a completion script for a shell
+    Completions(shell::CompletionsOptions),
+    /// Print the manual page
+    Man(shell::ManOptions),
 }
 
 impl Verb {
@@ -148,7 +171,7 @@ impl Verb {
         match self {
             Self::Top(options) => options.verbose,
             Self::Record(options) => options.verbose,
-            Self::Mark(_) | Self::Replay(_) | Self::Demo => false,
+            _ => false,
         }
     }
 }

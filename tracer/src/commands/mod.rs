@@ -1,12 +1,19 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
 mod demo;
+mod doctor;
+mod export;
+mod info;
 mod mark;
 mod outlet;
 mod record;
 mod recording;
+mod recordings;
+mod repair;
 mod replay;
+mod report;
 mod session;
+mod shell;
 mod target;
 mod top;
 
@@ -24,6 +31,13 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
         Verb::Record(options) => record::run(&RecordSettings::try_from(options)?),
         Verb::Mark(options) => mark::run(&options),
+        Verb::Report(options) => report::run(options),
+        Verb::Info(options) => info::run(&options),
+        Verb::Repair(options) => repair::run(&options),
+        Verb::Export(options) => export::run(options),
+        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Completions(options) => shell::completions(&options),
+        Verb::Man(options) => shell::man(&options),
         Verb::Replay(options) => replay::run(&options),
         Verb::Demo => demo::run(),
     }

@@ -84,4 +84,4 @@ pub enum ReadError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

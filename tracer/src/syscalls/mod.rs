@@ -1,6 +1,7 @@
 //! What syscalls are called, what kind they are, and which of them a filter wants: everything that depends
 //! on what a number means and on nothing else.
 
+pub mod arity;
 pub mod classes;
 pub mod errno;
 pub mod filter;
