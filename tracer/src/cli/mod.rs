@@ -145,6 +145,8 @@ pub enum Verb {
     /// Show a recording on the screen, with time to move in
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayOptions),
+    /// Replay a recorded incident that is built in: no privilege needed
+    Demo,
     /// Print the tables of recordings
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportOptions),
@@ -161,8 +163,6 @@ pub enum Verb {
     Completions(shell::CompletionsOptions),
     /// Print the manual page
     Man(shell::ManOptions),
-    /// Replay a recorded incident that is built in: no privilege needed
-    Demo,
 }
 
 impl Verb {

@@ -121,6 +121,11 @@ impl Finished {
         report
     }
 
+    /// The lines about the whole run, as they are.
+    pub(crate) fn total_lines(&self) -> Vec<String> {
+        self.json.lines().filter(|line| line.contains(r#""scope":"total""#)).map(str::to_owned).collect()
+    }
+
     /// The oracle's ledger, from the command's own stdout.
     pub(crate) fn oracle(&self) -> OracleLedger {
         OracleLedger::parse(&self.stdout)

@@ -125,11 +125,7 @@ impl Terminal {
             }
             thread::sleep(Duration::from_millis(10));
         };
-        // What it wrote last may still be on its way.
-        let start = Instant::now();
-        while self.is_altered() && start.elapsed() < Duration::from_secs(5) {
-            thread::sleep(Duration::from_millis(10));
-        }
+        self.wait_for_silence();
         let seen = self.seen.lock().expect("nobody panics with it");
         let screen = seen.screen.screen();
         assert!(!screen.alternate_screen(), "left on the alternate screen:\n{}", screen.contents());
@@ -139,9 +135,18 @@ impl Terminal {
         Left { status: status.exit_code(), bytes: seen.bytes.clone() }
     }
 
-    fn is_altered(&self) -> bool {
-        let seen = self.seen.lock().expect("nobody panics with it");
-        seen.screen.screen().alternate_screen() || seen.screen.screen().hide_cursor()
+    /// What a program wrote last may still be on its way when it has ended.
+    fn wait_for_silence(&self) {
+        const SILENCE: Duration = Duration::from_millis(300);
+        let written = || self.seen.lock().expect("nobody panics with it").bytes.len();
+        let (mut before, mut since) = (written(), Instant::now());
+        while since.elapsed() < SILENCE || before == 0 && since.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(10));
+            let now = written();
+            if now != before {
+                (before, since) = (now, Instant::now());
+            }
+        }
     }
 }
 
