@@ -1,4 +1,5 @@
 //! What is read is what was written.
 
+mod damage;
 mod exactness;
 mod fixture;
