@@ -218,14 +218,14 @@ fn extend_rare<'a>(column: &mut Text, calls: &[CallEvent], text: impl Fn(&CallEv
 }
 
 /// Names of the calls that were met last, ready to be copied.
-struct Names(Box<[(Option<CallKey>, Short); NAMES]>);
+struct Names(Vec<(Option<CallKey>, Short)>);
 
 /// Places for names; a power of two.
 const NAMES: usize = 1024;
 
 impl Default for Names {
     fn default() -> Self {
-        Self(Box::new([(None, Short::default()); NAMES]))
+        Self(vec![(None, Short::default()); NAMES])
     }
 }
 

@@ -60,13 +60,13 @@ fn a_file_cut_anywhere_reads_up_to_the_cut() {
         let starts = messages(&file);
         assert_eq!(read(&file).expect("a recording"), (shown.clone(), End::Clean));
         let last = starts.len() - 1;
-        let mut least = 0;
+        let mut before = 0;
         for cut in starts[last - 2]..file.len() {
             let found = check(&file[..cut], &shown).expect("a recording");
-            assert!(found >= least, "less at {cut} than before");
-            least = found;
+            assert!(found >= before, "less at {cut} than before");
+            before = found;
         }
-        assert_eq!(least, shown.len());
+        assert_eq!(before, shown.len());
         for cut in (0..starts[last - 2]).step_by(97) {
             check(&file[..cut], &shown);
         }

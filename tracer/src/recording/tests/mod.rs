@@ -3,3 +3,4 @@
 mod damage;
 mod exactness;
 mod fixture;
+mod golden;
