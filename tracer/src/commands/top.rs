@@ -328,10 +328,6 @@ fn plan(settings: &Settings, found: &Found) -> Plan {
             FamilyChoice::Auto => Family::for_release(&kernel_release()),
         },
         whole_host: matches!(settings.target, Target::WholeHost),
-        only_pid: match found.pids()[..] {
-            [pid] if !found.follows() => Some(pid),
-            _ => None,
-        },
         follow: found.follows(),
         comms: found.names().to_vec(),
         args: settings.args,
