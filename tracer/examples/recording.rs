@@ -137,14 +137,14 @@ fn intervals() -> Result<(), Box<dyn std::error::Error>> {
         for index in 0..200u32 {
             let process = ProcessId { pid: 1000 + index / 20, start_ns: 77 };
             let call = CallKey { abi: Abi::X86_64, nr: (index % 20) as i32 };
-            let (mut cell, mut latencies) = (Cell::default(), Histogram::new());
+            let (mut cell, mut histogram) = (Cell::default(), Histogram::new());
             for _ in 0..random.u32(50..400) {
                 let scale = 200.0 * f64::from(1 + index % 20);
                 let latency_ns = (scale * (1.0 + 3.0 * random.f64()) * (1.5 * random.f64()).exp()) as u64;
                 let outcome = if random.u8(..) < 5 { Outcome::Error(11) } else { Outcome::Success };
-                cell.record(outcome, latency_ns, &mut latencies);
+                cell.record(outcome, latency_ns, &mut histogram);
             }
-            cell.latencies = Arc::new(latencies);
+            cell.latencies = Arc::new(histogram);
             interval.ledger.aggregated += cell.calls;
             interval.cells.insert(CellKey { process, call }, cell);
         }
