@@ -124,7 +124,7 @@ pub fn exit_alone(slot: &mut Slot, ledger: &mut Ledger, exit: LoneExit) -> bool 
     slot.record.enter_ns = 0;
     slot.record.latency_ns = 0;
     slot.record.ret = ret;
-    slot.record.has_args = 0;
+    slot.record.args = [0; 6];
     true
 }
 

@@ -10,7 +10,8 @@ pub struct CallRecord {
     pub kind: u8,
     /// [`crate::abi::Abi`] as its discriminant.
     pub abi: u8,
-    /// 1 when `args` hold the arguments, else 0 and the record ends before them.
+    /// 1 when `args` are there, which they are in every call of a run or in none; else 0, and the record ends
+    /// before them.
     pub has_args: u16,
     /// Syscall number as the ABI has it; −1 and unknown numbers included.
     pub nr: i32,

@@ -101,6 +101,8 @@ fn exit_alone(cpu: &mut ThisCpu, slot: &mut Slot, nr: i32, ret: i64) {
     let abi = Current::get().abi_of(nr);
     let armed = control().armed != 0;
     let exit = LoneExit { abi, nr, ret, wanted: wants(abi, nr), armed };
+    // Every call of a run has the same length, whether or not there is anything in it.
+    slot.record.has_args = config!(args) as u16;
     if pairing::exit_alone(slot, &mut cpu.state.ledger, exit) {
         emit(cpu, &slot.record);
     }
