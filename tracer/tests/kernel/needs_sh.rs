@@ -227,7 +227,7 @@ fn the_last_screen_is_the_one_that_replay_opens_with() {
         let (file, command) = (&place.text, oracle_command(mode).join(" "));
         let mut live = Terminal::run(&format!("exec {tracer} --record {file} {kind} -- {command}"));
         live.wait_for_text("ended: the command has ended");
-        let processes = live.wait_for_text("totals since start");
+        let processes = live.wait_for_text("(ended)");
         live.press("\r");
         let calls = live.wait_for_text("ERR% BUSY%");
         live.press("q");
