@@ -1,12 +1,13 @@
 //! Measures writing and reading of recordings. For `cargo xtask bench recording`.
 //!
 //! `recording events FILE`: FILE holds records as they come from the rings. `recording intervals`: an hour of
-//! a busy host.
+//! a busy host. `KEEP=FILE` keeps the recording.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracer::aggregate::Aggregator;
 use tracer::decode::{Record, decode, record_bytes};
 use tracer::fold::Fold;
 use tracer::histogram::Histogram;
@@ -75,10 +76,8 @@ fn events(raw: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
             reading.as_nanos() as f64 / calls as f64,
             calls as f64 / reading.as_secs_f64() / 1e6,
         )?;
-        if round == 0
-            && let Ok(path) = std::env::var("KEEP")
-        {
-            std::fs::write(path, &file)?;
+        if round == 0 {
+            keep(&file)?;
         }
     }
     Ok(())
@@ -136,7 +135,7 @@ fn intervals() -> Result<(), Box<dyn std::error::Error>> {
             Interval { start_ns: second * SECOND, end_ns: (second + 1) * SECOND, ..Interval::default() };
         for index in 0..200u32 {
             let process = ProcessId { pid: 1000 + index / 20, start_ns: 77 };
-            let call = CallKey { abi: Abi::X86_64, nr: (index % 20) as i32 };
+            let made = CallKey { abi: Abi::X86_64, nr: (index % 20) as i32 };
             let (mut cell, mut histogram) = (Cell::default(), Histogram::new());
             for _ in 0..random.u32(50..400) {
                 let scale = 200.0 * f64::from(1 + index % 20);
@@ -146,18 +145,35 @@ fn intervals() -> Result<(), Box<dyn std::error::Error>> {
             }
             cell.latencies = Arc::new(histogram);
             interval.ledger.aggregated += cell.calls;
-            interval.cells.insert(CellKey { process, call }, cell);
+            interval.cells.insert(CellKey { process, call: made }, cell);
         }
         writer.interval(&interval)?;
     }
     let file = writer.finish()?;
     let start = Instant::now();
-    let found = read(&file)?.len();
+    let mut reader = Reader::open(file.as_slice())?;
+    let (mut aggregator, mut found) = (Aggregator::new(), 0);
+    // As every reader does: an hour in memory would be more than memory.
+    while let Some(item) = reader.next()? {
+        if let Item::Interval(interval) = item {
+            aggregator.merge(&interval);
+            found += 1;
+        }
+    }
     writeln!(
         io::stdout(),
-        "{found} intervals, {:.1} MiB; read in {:.2} s",
+        "{found} intervals, {} calls, {:.1} MiB; read in {:.2} s",
+        aggregator.snapshot().all.calls,
         file.len() as f64 / f64::from(1 << 20),
         start.elapsed().as_secs_f64(),
     )?;
+    keep(&file)
+}
+
+/// Leaves the file where it is asked for.
+fn keep(file: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    if let Ok(path) = std::env::var("KEEP") {
+        std::fs::write(path, file)?;
+    }
     Ok(())
 }

@@ -7,13 +7,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{Call, Rest, Sink, ended, errno_of, latency_ns, ret_of};
+use super::{Call, Rest, Sink, args_of, ended, errno_of, latency_ns, ret_of};
 use crate::human::safe_text;
 use crate::interval::InFlight;
 use crate::process::{Comm, ProcessId};
 use crate::recording::{Kind, Mark};
 use crate::run::Meta;
-use crate::syscalls::{self, arity, errno};
+use crate::syscalls::{self, errno};
 
 pub(super) struct Chrome {
     out: Box<dyn Write + Send>,
@@ -174,7 +174,7 @@ impl Sink for Chrome {
             ended: Some(ended(event)),
             ret: ret_of(event),
             errno: errno.as_deref(),
-            words: event.args.as_ref().map_or(&[], |args| &args[..arity::arguments(event.call)]),
+            words: args_of(event).unwrap_or_default(),
         };
         let (ts, dur) = (Some(self.since_start(call.enter_ns)), Some(Micros(latency_ns(event).unwrap_or(0))));
         let (pid, tid) = (call.process.pid, event.tid);

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::{Call, Rest, Sink, ended, errno_of, errnos_text, latency_ns, ordered, ret_of};
+use super::{Call, Rest, Sink, args_of, ended, errno_of, errnos_text, latency_ns, ordered, ret_of};
 use crate::human::safe_text;
 use crate::interval::CallKey;
 use crate::process::Comm;
@@ -104,7 +104,8 @@ impl Sink for Csv {
         let word = ended(event);
         let is = |wanted: &str| u8::from(word == wanted).to_string();
         let latency_text = optional(latency);
-        let args = event.args.map(|args| args.map(|arg| format!("{arg:#x}")).join(" "));
+        let args = args_of(event)
+            .map(|args| args.iter().map(|arg| format!("{arg:#x}")).collect::<Vec<_>>().join(" "));
         self.out.write_record([
             self.host.clone(),
             self.unix(call.enter_ns),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Call, Rest, Sink, ended, errno_of, latency_ns, ret_of};
+use super::{Call, Rest, Sink, args_of, ended, errno_of, latency_ns, ret_of};
 use crate::recording::{Kind, Mark};
 use crate::report::json::{JsonLines, Name};
 use crate::run::Meta;
@@ -31,7 +31,7 @@ struct CallLine<'a> {
     errno: Option<&'a str>,
     latency_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<[u64; 6]>,
+    args: Option<&'a [u64]>,
 }
 
 #[derive(Serialize)]
@@ -69,7 +69,7 @@ impl Sink for Jsonl {
             ret: ret_of(event),
             errno: errno.as_deref(),
             latency_ns: latency_ns(event),
-            args: event.args,
+            args: args_of(event),
         })
     }
 

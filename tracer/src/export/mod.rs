@@ -25,7 +25,7 @@ use crate::recording::{Kind, Mark};
 use crate::run::Meta;
 use crate::sieve::Wanted;
 use crate::span::Span;
-use crate::syscalls::errno;
+use crate::syscalls::{arity, errno};
 use names::Names;
 
 /// A recorded call and who made it.
@@ -263,6 +263,11 @@ fn ret_of(event: &CallEvent) -> Option<i64> {
         End::Denied { errno } => Some(-i64::from(errno)),
         End::NeverReturns | End::Died => None,
     }
+}
+
+/// The registers that are arguments of the call; none where arguments were not recorded.
+fn args_of(event: &CallEvent) -> Option<&[u64]> {
+    event.args.as_ref().map(|args| &args[..arity::arguments(event.call)])
 }
 
 /// How a call ended, in one word.

@@ -18,7 +18,7 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::{Call, Rest, Sink, ended, errno_of, latency_ns, ordered, ret_of};
+use super::{Call, Rest, Sink, args_of, ended, errno_of, latency_ns, ordered, ret_of};
 use crate::human::safe_text;
 use crate::interval::{Cell, CellKey};
 use crate::process::Comm;
@@ -282,9 +282,9 @@ impl Sink for Parquet {
         rows.ret.append_option(ret_of(event));
         rows.errno.append_option(errno.map(errno::name));
         if self.args {
-            let args = event.args.map_or([None; 6], |args| args.map(Some));
-            for (column, arg) in rows.args.iter_mut().zip(args) {
-                column.append_option(arg);
+            let args = args_of(event).unwrap_or_default();
+            for (index, column) in rows.args.iter_mut().enumerate() {
+                column.append_option(args.get(index).copied());
             }
         }
         self.row_added()

@@ -9,13 +9,13 @@ use std::io::{self, Write};
 
 use tracer_common::outcome::Outcome;
 
-use super::{Call, Rest, Sink};
+use super::{Call, Rest, Sink, args_of};
 use crate::decode::{CallEvent, End};
 use crate::human::safe_text;
 use crate::interval::InFlight;
 use crate::recording::{Kind, Mark};
 use crate::run::Meta;
-use crate::syscalls::{self, arity, errno};
+use crate::syscalls::{self, errno};
 
 /// Lines that are kept back to be put in order.
 const WINDOW: usize = 1 << 16;
@@ -68,10 +68,7 @@ impl Strace {
 /// `read(3, 0x7ffd12345678, 1024)`; without arguments where none were recorded.
 fn call_text(event: &CallEvent) -> String {
     let name = syscalls::plain_name(event.call);
-    let args: Vec<String> = match &event.args {
-        Some(args) => args[..arity::arguments(event.call)].iter().map(|arg| number(*arg)).collect(),
-        None => Vec::new(),
-    };
+    let args: Vec<String> = args_of(event).unwrap_or_default().iter().map(|arg| number(*arg)).collect();
     format!("{name}({})", args.join(", "))
 }
 

@@ -12,7 +12,7 @@ use crate::decode::{CallEvent, End, ProcessChange, ProcessEvent};
 use crate::interval::CallKey;
 use crate::process::ProcessId;
 use crate::run::Meta;
-use crate::syscalls;
+use crate::syscalls::{self, arity};
 
 /// Calls that are gathered before they are put into columns.
 pub(super) const STAGED: usize = 256;
@@ -24,7 +24,7 @@ pub(super) struct Calls {
     /// See [`schema::clock_offset`].
     offset: u64,
     staged: Vec<CallEvent>,
-    names: Names,
+    known: Known,
     time: Numbers<i64>,
     tgid: Numbers<u32>,
     tid: Numbers<u32>,
@@ -47,7 +47,7 @@ impl Calls {
             args: meta.args,
             offset: schema::clock_offset(meta),
             staged: Vec::with_capacity(STAGED),
-            names: Names::default(),
+            known: Known::default(),
             time: Numbers::default(),
             tgid: Numbers::default(),
             tid: Numbers::default(),
@@ -84,6 +84,14 @@ impl Calls {
     pub(super) fn append(&mut self) {
         let (native, offset) = (self.native, self.offset);
         let mut staged = std::mem::take(&mut self.staged);
+        self.syscall.reserve(staged.len());
+        for call in &mut staged {
+            let known = self.known.get(call.call);
+            self.syscall.push_short(&known.name);
+            if let Some(args) = &mut call.args {
+                args.iter_mut().zip(known.used).for_each(|(arg, used)| *arg &= used);
+            }
+        }
         let calls = || staged.iter();
         self.time.extend_options(
             calls().map(|call| (call.enter_ns != 0).then(|| call.enter_ns.wrapping_add(offset) as i64)),
@@ -93,10 +101,6 @@ impl Calls {
         self.nr.extend(calls().map(|call| call.call.nr));
         let abi = |call: &CallEvent| (call.call.abi != native).then(|| call.call.abi.name());
         extend_rare(&mut self.abi, &staged, abi);
-        self.syscall.reserve(staged.len());
-        for call in &staged {
-            self.syscall.push_short(self.names.get(call.call));
-        }
         self.ret.extend_options(calls().map(|call| match call.end {
             End::Returned { ret, .. } => Some(ret),
             _ => None,
@@ -217,27 +221,44 @@ fn extend_rare<'a>(column: &mut Text, calls: &[CallEvent], text: impl Fn(&CallEv
     }
 }
 
-/// Names of the calls that were met last, ready to be copied.
-struct Names(Vec<(Option<CallKey>, Short)>);
+/// What the columns need to know of a syscall.
+#[derive(Clone, Copy, Default)]
+struct Syscall {
+    name: Short,
+    /// All bits of registers that are arguments, none of the others: those hold what the program happened to
+    /// have in them, which nobody can use and which does not compress.
+    used: [u64; 6],
+}
 
-/// Places for names; a power of two.
-const NAMES: usize = 1024;
-
-impl Default for Names {
-    fn default() -> Self {
-        Self(vec![(None, Short::default()); NAMES])
+impl Syscall {
+    fn new(call: CallKey) -> Self {
+        let mut used = [0; 6];
+        used[..arity::arguments(call)].fill(u64::MAX);
+        Self { name: Short::new(&syscalls::plain_name(call)), used }
     }
 }
 
-impl Names {
+/// The syscalls that were met last, ready to be used.
+struct Known(Vec<(Option<CallKey>, Syscall)>);
+
+/// Places for syscalls; a power of two.
+const PLACES: usize = 1024;
+
+impl Default for Known {
+    fn default() -> Self {
+        Self(vec![(None, Syscall::default()); PLACES])
+    }
+}
+
+impl Known {
     #[inline]
-    fn get(&mut self, call: CallKey) -> &Short {
-        let place = (call.nr as usize ^ (call.abi as usize) << 8) % NAMES;
-        let (key, name) = &mut self.0[place];
+    fn get(&mut self, call: CallKey) -> &Syscall {
+        let place = (call.nr as usize ^ (call.abi as usize) << 8) % PLACES;
+        let (key, syscall) = &mut self.0[place];
         if *key != Some(call) {
             *key = Some(call);
-            *name = Short::new(&syscalls::plain_name(call));
+            *syscall = Syscall::new(call);
         }
-        name
+        syscall
     }
 }

@@ -83,7 +83,7 @@ impl<W: Write> Writer<W> {
             rows_so_far: rows,
             batch_start_ns: None,
             comms: FxHashMap::default(),
-            body: Body::new()?,
+            body: Body::new(kind)?,
             message: Vec::new(),
         })
     }

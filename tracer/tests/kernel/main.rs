@@ -41,7 +41,11 @@ mod needs_speed;
 mod needs_strace;
 mod oracle;
 mod overload;
+mod readback;
 mod recording;
 mod report;
 mod targets;
+#[path = "../pty/terminal.rs"]
+#[expect(dead_code, reason = "the tests of the screen use the rest")]
+mod terminal;
 mod tool;

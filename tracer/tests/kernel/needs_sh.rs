@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::recording::{Place, read};
-use crate::tool::{Finished, Waiting, oracle, require_program, run, signal, tracer};
+use crate::terminal::Terminal;
+use crate::tool::{Finished, Waiting, oracle, oracle_command, require_program, run, signal, tracer};
 
 /// Runs a line of sh with `$TRACER` and `$FILE`.
 fn sh(line: &str, file: &Path) -> Finished {
@@ -202,4 +203,47 @@ fn a_terminal_is_no_place_for_a_recording() {
     // Reading fails with EIO once the other end is closed.
     let _ = pair.master.try_clone_reader().expect("a reader").read_to_string(&mut text);
     assert!(!status.success() && text.contains("cannot record to a terminal"), "{text}");
+}
+
+/// The rows of the table under the cursor, and the line that says what they are.
+fn table(screen: &str) -> Vec<&str> {
+    let from = screen.lines().skip_while(|line| !line.contains("totals since start"));
+    from.take_while(|line| !line.is_empty() && !line.contains("████")).collect()
+}
+
+/// What replay opens with is what the live screen ended with: in the table of processes, in that of the calls
+/// of one, and for one call.
+#[test]
+#[ignore = "root"]
+fn the_last_screen_is_the_one_that_replay_opens_with() {
+    for (kind, mode) in [
+        ("", &["slow", "60", "20"][..]),
+        ("--events", &["slow", "60", "20"]),
+        ("", &["errors", "300"]),
+        ("--events", &["threads", "4", "2000"]),
+    ] {
+        let place = Place::new();
+        let tracer = tracer().display().to_string();
+        let (file, command) = (&place.text, oracle_command(mode).join(" "));
+        let mut live = Terminal::run(&format!("exec {tracer} --record {file} {kind} -- {command}"));
+        live.wait_for_text("ended: the command has ended");
+        let processes = live.wait_for_text("(ended)");
+        live.press("\r");
+        let calls = live.wait_for_text("ERR% BUSY%");
+        live.press("q");
+        assert_eq!(live.end().status, 0);
+
+        let mut replay = Terminal::run(&format!("exec {tracer} replay {file}"));
+        let screen = replay.wait_for_text("the end, Space starts over");
+        assert!(table(&processes).len() > 2, "{processes}");
+        assert_eq!(table(&screen), table(&processes), "{mode:?} {kind}");
+        replay.press("\r");
+        let again = replay.wait_for_text("ERR% BUSY%");
+        // The axis of time takes two lines of the table.
+        let (again, calls) = (table(&again), table(&calls));
+        assert!(again.len() > 10 && calls.len() <= again.len() + 2, "{again:?}");
+        assert_eq!(again, calls[..again.len().min(calls.len())], "{mode:?} {kind}");
+        replay.press("q");
+        assert_eq!(replay.end().status, 0);
+    }
 }

@@ -97,7 +97,7 @@ impl Place {
     }
 }
 
-fn assert_same(live: &[String], recorded: &[String], what: &str) {
+pub(crate) fn assert_same(live: &[String], recorded: &[String], what: &str) {
     for (live, recorded) in live.iter().zip(recorded) {
         assert_eq!(live, recorded, "{what}");
     }

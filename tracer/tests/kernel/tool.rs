@@ -29,7 +29,8 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn argument(self) -> &'static str {
+    /// What `--program-family` calls it.
+    pub(crate) fn argument(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Classic => "classic",
@@ -119,6 +120,12 @@ impl Finished {
         let report = Report::parse(&self.json);
         assert!(!report.meta.is_empty(), "no meta line; stderr:\n{}", self.stderr);
         report
+    }
+
+    /// All JSON Lines as they are, but those of a report about the recordings that it is made from.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let text = if self.json.is_empty() { &self.stdout } else { &self.json };
+        text.lines().filter(|line| !line.starts_with(r#"{"type":"recording""#)).map(str::to_owned).collect()
     }
 
     /// The lines about the whole run, as they are.
