@@ -82,7 +82,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) -> &'static str {
             "a range twice"
         }
         _ => {
-            let from = random.usize(..len - (end - at) + 1);
+            let from = random.usize(..=len - (end - at));
             bytes.copy_within(from..from + (end - at), at);
             "a range of elsewhere"
         }
@@ -116,7 +116,7 @@ fn damaged_files_end_as_they_should(kind: &str, verbs: [&[&str]; 2], count: u64)
         }
         fs::remove_file(file).expect("removed");
     }
-    assert!(statuses[5] as u64 > count / 3, "most are read in part: {statuses:?}");
+    assert!(u64::from(statuses[5]) > count / 3, "most are read in part: {statuses:?}");
     assert!(statuses[1] > 0, "some are no recording any more: {statuses:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Recordings and exports opened with what data people have: pyarrow, polars and DuckDB, no code of ours. Needs
+//! Recordings and exports opened with what data people have: pyarrow, polars and `DuckDB`, no code of ours. Needs
 //! a Python with all three, named by `TRACER_PYTHON` (`target/readers/bin/python3` otherwise; `.ci/run` makes it).
 
 use std::collections::BTreeMap;
