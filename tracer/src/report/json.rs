@@ -339,7 +339,7 @@ struct CellLine<'a> {
     p90_ns: Option<u64>,
     p99_ns: Option<u64>,
     p999_ns: Option<u64>,
-    /// How many ended processes of this name the row stands for.
+    /// How many folded processes of this name the row stands for.
     #[serde(skip_serializing_if = "is_zero")]
     folded: u64,
     /// How many processes a grouped report took together in the row.
