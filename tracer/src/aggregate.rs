@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::interval::{CallKey, Cell, InFlight, Interval};
+use crate::findings::{Known, Watch};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
@@ -32,6 +33,7 @@ pub struct Aggregator {
     exited: Vec<ProcessId>,
     folded: BTreeMap<Comm, Folded>,
     in_flight: Vec<InFlight>,
+    watch: Watch,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +108,16 @@ impl Call {
     }
 }
 
+impl Known for BTreeMap<ProcessId, Process> {
+    fn cell(&self, key: CellKey) -> Option<&Cell> {
+        self.get(&key.process)?.calls.get(&key.call).map(|call| &call.total)
+    }
+
+    fn process(&self, id: ProcessId) -> Option<&ProcessInfo> {
+        self.get(&id).map(|process| &process.info)
+    }
+}
+
 impl Aggregator {
     /// Nothing seen yet.
     pub fn new() -> Self {
@@ -143,6 +155,7 @@ impl Aggregator {
                 interval.end_ns,
             );
         }
+        self.watch.observe(interval, &self.processes);
         self.fold_exited();
     }
 
@@ -204,6 +217,7 @@ impl Aggregator {
             ledger: self.ledger,
             recent_ledger: self.recent_ledger,
             all,
+            findings: self.watch.findings(&self.processes),
         }
     }
 
@@ -338,7 +352,7 @@ mod tests {
                 let process = ProcessId { pid: pid + 1, start_ns: batch + 1 };
                 let call = CallKey { abi: Abi::X86_64, nr: 1 };
                 let figures = cell_of(&[(100, Outcome::Success)]);
-                interval.cells.insert(crate::interval::CellKey { process, call }, figures);
+                interval.cells.insert(CellKey { process, call }, figures);
                 interval
                     .processes
                     .insert(process, ProcessInfo { comm: Comm::new("sh"), exited: true, as_of_ns: batch });
@@ -373,7 +387,7 @@ mod tests {
     #[test]
     fn recent_figures_are_those_of_the_last_interval_only() {
         let process = ProcessId { pid: 9, start_ns: 1 };
-        let key = crate::interval::CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
+        let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
         let cell = cell_of(&[(100, Outcome::Error(2))]);
         let mut aggregator = Aggregator::new();
         let mut first = Interval { start_ns: 1, end_ns: 1_000, ..Interval::default() };

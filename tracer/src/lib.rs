@@ -15,6 +15,7 @@ pub mod columns;
 pub mod commands;
 pub mod config;
 pub mod decode;
+pub mod findings;
 pub mod fold;
 pub mod histogram;
 pub mod human;
