@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::SECOND;
 use super::nature::receives;
 use super::step::Step;
-use crate::interval::CellKey;
+use crate::interval::{CallKey, CellKey};
 use crate::process::ProcessId;
 use crate::syscalls;
 
@@ -28,6 +28,8 @@ const FAST_S: f64 = 10.0;
 pub(super) struct Before {
     processes: FxHashMap<ProcessId, ProcessBefore>,
     pub(super) errnos: FxHashMap<(CellKey, u16), ErrnoBefore>,
+    /// Ages, added up, of the calls that were open at the end of the last step.
+    open_ns: FxHashMap<CellKey, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +83,18 @@ impl Before {
         self.processes.get(&process).map_or((0, 0.0), |before| (before.worked_ns, before.work_per_s))
     }
 
+    /// Ages, added up, of the calls of a kind that were open at the end of the last step.
+    pub(super) fn open_ns(&self, process: ProcessId, call: CallKey) -> u64 {
+        self.open_ns.get(&CellKey { process, call }).copied().unwrap_or(0)
+    }
+
     /// Takes a step in, after the rules have seen it.
     pub(super) fn learn(&mut self, step: &Step<'_>) {
+        self.open_ns.clear();
         for (&process, activity) in &step.processes {
+            for (&call, open) in &activity.open {
+                self.open_ns.insert(CellKey { process, call }, step.open_ns(open));
+            }
             let work: u64 = activity
                 .cells
                 .iter()

@@ -27,9 +27,11 @@ use errno::{
 pub(super) enum Nature {
     /// Soon, whoever it is for: what it waits for is a device or a lock.
     Prompt,
-    /// When somebody else has something to say, or takes what was said. Which calls these are depends on the
-    /// descriptor, and that is not known: `read` of a file is prompt, of a pipe it is not.
+    /// When the other end of a socket has something to say, or takes what was said.
     Peer,
+    /// That depends on the descriptor, which is not known: `read` of a file is prompt, of a pipe it lasts until
+    /// a child has something to say.
+    Descriptor,
     /// It is how programs wait.
     Waits,
     /// There is nothing to expect of it.
@@ -51,9 +53,10 @@ pub(super) fn nature(call: CallKey) -> Nature {
         return Nature::Waits;
     }
     match &*plain_name(call) {
-        "read" | "readv" | "recv" | "recvfrom" | "recvmsg" | "recvmmsg" | "recvmmsg_time64" | "write"
-        | "writev" | "send" | "sendto" | "sendmsg" | "sendmmsg" | "sendfile" | "sendfile64" | "splice"
-        | "tee" | "vmsplice" | "process_vm_readv" | "process_vm_writev" => Nature::Peer,
+        "recv" | "recvfrom" | "recvmsg" | "recvmmsg" | "recvmmsg_time64" | "send" | "sendto" | "sendmsg"
+        | "sendmmsg" => Nature::Peer,
+        "read" | "readv" | "write" | "writev" | "sendfile" | "sendfile64" | "splice" | "tee" | "vmsplice"
+        | "process_vm_readv" | "process_vm_writev" => Nature::Descriptor,
         // KVM_RUN is an ioctl and lasts as long as a guest computes; vfork lasts until the child executes; a
         // reader of the kernel log waits in syslog, a tracer in ptrace and seccomp; ipc and socketcall are
         // many calls under one number.

@@ -1,5 +1,6 @@
 //! Calls that take a program's time: making data durable, or being slow in some or all of its calls.
 
+use super::before::Before;
 use super::nature::{Nature, is_sync, nature, receives};
 use super::step::{Activity, Step, quantile_ns};
 use super::{Evidence, Hit, Rule};
@@ -25,54 +26,63 @@ const THROUGHOUT: (u64, u64) = (3, 50_000_000);
 /// The share of the clock that this takes.
 const THROUGHOUT_SHARE: f64 = 0.3;
 
-/// Time in a syscall in this step: of the calls that ended, and of those still open.
-fn busy_ns(step: &Step<'_>, activity: &Activity<'_>, call: CallKey) -> u64 {
-    let ended = activity.cells.get(&call).map_or(0, |cell| cell.total_ns);
-    let open: u64 = activity
-        .open
-        .get(&call)
-        .map_or(0, |open| open.iter().map(|open| step.age_ns(open).min(step.over_ns())).sum());
-    ended.saturating_add(open)
+/// Time in the syscalls of one process in one step.
+struct Clock<'a> {
+    step: &'a Step<'a>,
+    before: &'a Before,
+    process: ProcessId,
+    activity: &'a Activity<'a>,
 }
 
-/// The figures of one syscall; `None` before any call ended.
-fn time(step: &Step<'_>, activity: &Activity<'_>, process: ProcessId, call: CallKey) -> Option<Evidence> {
-    let total = step.total(process, call)?;
-    Some(Evidence::Time {
-        calls: activity.cells.get(&call).map_or(0, |cell| cell.calls),
-        busy_ns: busy_ns(step, activity, call),
-        over_ns: step.over_ns(),
-        p50_ns: quantile_ns(total, 0.5)?,
-        p99_ns: quantile_ns(total, 0.99)?,
-    })
-}
+impl Clock<'_> {
+    /// Time spent in a syscall: of the calls that ended and of those that are open, without what was spent
+    /// before the step.
+    fn busy_ns(&self, call: CallKey) -> u64 {
+        let ended = self.activity.cells.get(&call).map_or(0, |cell| cell.total_ns);
+        let open = self.activity.open.get(&call).map_or(0, |open| self.step.open_ns(open));
+        ended.saturating_add(open).saturating_sub(self.before.open_ns(self.process, call))
+    }
 
-fn calls_of<'a>(activity: &'a Activity<'_>) -> impl Iterator<Item = CallKey> + 'a {
-    let open_only = activity.open.keys().filter(|call| !activity.cells.contains_key(*call));
-    activity.cells.keys().chain(open_only).copied()
+    /// The figures of a syscall; `None` before any call ended.
+    fn evidence(&self, call: CallKey) -> Option<Evidence> {
+        let total = self.step.total(self.process, call)?;
+        Some(Evidence::Time {
+            calls: self.activity.cells.get(&call).map_or(0, |cell| cell.calls),
+            busy_ns: self.busy_ns(call),
+            over_ns: self.step.over_ns(),
+            p50_ns: quantile_ns(total, 0.5)?,
+            p99_ns: quantile_ns(total, 0.99)?,
+        })
+    }
+
+    /// The syscalls it made or is in.
+    fn calls(&self) -> impl Iterator<Item = CallKey> {
+        let Activity { cells, open } = self.activity;
+        cells.keys().chain(open.keys().filter(|call| !cells.contains_key(*call))).copied()
+    }
 }
 
 /// Looks for processes that spend their time making data durable.
-pub(super) fn find_syncs(step: &Step<'_>, hits: &mut Vec<Hit>) {
+pub(super) fn find_syncs(step: &Step<'_>, before: &Before, hits: &mut Vec<Hit>) {
     for (&process, activity) in &step.processes {
-        let mut syncs: Vec<(CallKey, u64)> = calls_of(activity)
-            .filter(|&call| is_sync(call))
-            .map(|call| (call, busy_ns(step, activity, call)))
-            .collect();
+        let clock = Clock { step, before, process, activity };
+        let mut syncs: Vec<(CallKey, u64)> =
+            clock.calls().filter(|&call| is_sync(call)).map(|call| (call, clock.busy_ns(call))).collect();
         syncs.sort_by_key(|&(_, busy)| std::cmp::Reverse(busy));
         let Some(&(call, _)) = syncs.first() else { continue };
         let sync_ns = syncs.iter().map(|&(_, busy)| busy).sum::<u64>() as f64;
         // A connection that is quiet is no work; with it, syncs would look rarer than they are.
-        let work_ns: f64 = calls_of(activity)
+        let work_ns: f64 = clock
+            .calls()
             .filter(|&call| !syscalls::waits_by_design(call) && !receives(call))
-            .map(|call| busy_ns(step, activity, call) as f64)
+            .map(|call| clock.busy_ns(call) as f64)
             .sum();
         let takes_time = sync_ns >= work_ns * SYNC_SHARE.0 && sync_ns >= step.over_ns() as f64 * SYNC_SHARE.1;
         let is_paced = activity.cells.get(&call).is_some_and(|cell| {
             step.per_second(cell.calls) >= SYNC_PACE.1
                 && quantile_ns(cell, 0.5).is_some_and(|p50_ns| p50_ns >= SYNC_PACE.0)
         });
-        if let Some(evidence) = time(step, activity, process, call).filter(|_| takes_time || is_paced) {
+        if let Some(evidence) = clock.evidence(call).filter(|_| takes_time || is_paced) {
             let finding = step.finding(Rule::SyncInHotPath, process, call, step.start_ns(), evidence);
             hits.push(Hit { finding, is_certain: false });
         }
@@ -80,15 +90,14 @@ pub(super) fn find_syncs(step: &Step<'_>, hits: &mut Vec<Hit>) {
 }
 
 /// Looks for calls that take a large part of the clock and are slow in some or in all of their calls.
-pub(super) fn find_slow(step: &Step<'_>, hits: &mut Vec<Hit>) {
+pub(super) fn find_slow(step: &Step<'_>, before: &Before, hits: &mut Vec<Hit>) {
     for (&process, activity) in &step.processes {
-        for call in calls_of(activity) {
+        let clock = Clock { step, before, process, activity };
+        for call in clock.calls() {
             if is_sync(call) || receives(call) || matches!(nature(call), Nature::Waits | Nature::Unknown) {
                 continue;
             }
-            let (Some(total), Some(evidence)) =
-                (step.total(process, call), time(step, activity, process, call))
-            else {
+            let (Some(total), Some(evidence)) = (step.total(process, call), clock.evidence(call)) else {
                 continue;
             };
             let Evidence::Time { busy_ns, over_ns, p50_ns, p99_ns, .. } = evidence else { continue };

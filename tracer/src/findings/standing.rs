@@ -39,6 +39,8 @@ pub(super) struct Standing {
 #[derive(Clone, Debug)]
 struct Followed {
     finding: Finding,
+    /// With the figures of the step in which it weighed most.
+    worst: Finding,
     /// When the present run of hits began.
     first_ns: u64,
     last_ns: u64,
@@ -66,6 +68,7 @@ impl Standing {
             }
             let followed = self.followed.entry(key).or_insert_with(|| Followed {
                 finding: finding.clone(),
+                worst: finding.clone(),
                 first_ns: step.start_ns(),
                 last_ns: step.end_ns(),
                 steps_without: 0,
@@ -80,6 +83,11 @@ impl Standing {
             }
             // What held in the first step may have begun before it.
             finding.from_start = finding.since_ns <= watch_start_ns;
+            let begins = followed.steps_without > GAP_STEPS && !followed.is_shown;
+            if begins || super::rank::weight(&finding) < super::rank::weight(&followed.worst) {
+                followed.worst = finding.clone();
+            }
+            followed.worst.from_start = finding.from_start;
             followed.finding = finding;
             followed.last_ns = step.end_ns();
             followed.steps_without = 0;
@@ -100,7 +108,7 @@ impl Standing {
             };
             if followed.is_shown && is_over {
                 followed.is_shown = false;
-                let mut finding = followed.finding.clone();
+                let mut finding = followed.worst.clone();
                 finding.until_ns = Some(followed.last_ns);
                 if followed.last_ns.saturating_sub(followed.first_ns) < SHORT_NS {
                     followed.strikes = (followed.strikes + 1).min(MAX_STRIKES);
@@ -130,9 +138,13 @@ impl Standing {
         self.followed.values().filter(|followed| followed.is_shown).map(|followed| &followed.finding)
     }
 
-    /// Findings that are over, without those that hold again.
-    pub(super) fn ended(&self) -> impl Iterator<Item = &Finding> {
-        self.ended.iter().filter(|ended| !self.now().any(|finding| same_subject(ended, finding)))
+    /// Findings of the whole run, with the figures of when each weighed most.
+    pub(super) fn run(&self) -> impl Iterator<Item = &Finding> {
+        let holding =
+            || self.followed.values().filter(|followed| followed.is_shown).map(|followed| &followed.worst);
+        let over =
+            self.ended.iter().filter(move |ended| !holding().any(|finding| same_subject(ended, finding)));
+        holding().chain(over)
     }
 }
 

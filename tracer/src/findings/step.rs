@@ -57,6 +57,11 @@ impl<'a> Step<'a> {
         self.end_ns().saturating_sub(open.enter_ns)
     }
 
+    /// Ages of open calls, added up.
+    pub(super) fn open_ns(&self, open: &[InFlight]) -> u64 {
+        open.iter().fold(0, |sum: u64, open| sum.saturating_add(self.age_ns(open)))
+    }
+
     /// `count` in this step as a rate. Steps shorter than a second do not make it higher.
     pub(super) fn per_second(&self, count: u64) -> f64 {
         count as f64 * SECOND as f64 / self.over_ns().max(SECOND) as f64

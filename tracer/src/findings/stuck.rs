@@ -57,7 +57,7 @@ pub(super) fn find(step: &Step<'_>, before: &Before, hits: &mut Vec<Hit>) {
                     }
                     PEER_AGE_NS.max(longest_ns.saturating_mul(2))
                 }
-                Nature::Waits | Nature::Unknown => continue,
+                Nature::Descriptor | Nature::Waits | Nature::Unknown => continue,
             };
             let floor_ns = floor_ns.max(p99_ns.unwrap_or(0).saturating_mul(TIMES_P99));
             let threads = open.iter().filter(|open| step.age_ns(open) >= floor_ns).count() as u64;

@@ -59,8 +59,8 @@ impl Watch {
         if !self.is_sifted {
             stuck::find(&step, &self.before, &mut hits);
             standstill::find(&step, &self.before, &mut hits);
-            slow::find_syncs(&step, &mut hits);
-            slow::find_slow(&step, &mut hits);
+            slow::find_syncs(&step, &self.before, &mut hits);
+            slow::find_slow(&step, &self.before, &mut hits);
             storms::find_retries(&step, &mut hits);
             storms::find_searches(&step, &mut hits);
             errnos::find(&step, &mut self.before, &mut hits);
@@ -78,9 +78,6 @@ impl Watch {
         }
         let last: Vec<_> =
             last.into_iter().filter(|hit| hit.is_certain).map(|Hit { finding, .. }| finding).collect();
-        Findings {
-            now: rank::shown(self.standing.now()),
-            run: rank::shown(self.standing.now().chain(self.standing.ended()).chain(&last)),
-        }
+        Findings { now: rank::shown(self.standing.now()), run: rank::shown(self.standing.run().chain(&last)) }
     }
 }

@@ -8,7 +8,7 @@ use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 use tracer_common::outcome::Outcome;
 
-use super::{Finding, Findings, MOST_SHOWN, Rule, SECOND};
+use super::{Evidence, Finding, Findings, MOST_SHOWN, Rule, SECOND};
 use crate::aggregate::Aggregator;
 use crate::interval::tests::{any_interval, cell_of};
 use crate::interval::{CallKey, CellKey, InFlight, Interval};

@@ -84,11 +84,11 @@ fn a_peer_that_stops_answering_is_named_and_one_that_is_slow_to_speak_is_not() {
     // A person types: seconds pass between two keys.
     let mut host = Host::default();
     host.seconds(60, |slice| {
-        slice.ok(7, "read", 2, 450 * MS);
+        slice.ok(7, "recvfrom", 2, 450 * MS);
     });
-    assert!(stuck(&mut host, 60, 7, "read").iter().all(Vec::is_empty));
+    assert!(stuck(&mut host, 60, 7, "recvfrom").iter().all(Vec::is_empty));
     // Nobody ever said anything.
-    assert!(stuck(&mut Host::default(), 60, 7, "read").iter().all(Vec::is_empty));
+    assert!(stuck(&mut Host::default(), 60, 7, "recvfrom").iter().all(Vec::is_empty));
     // One of many connections has nothing to say.
     let mut host = Host::default();
     host.seconds(3, exchange);
@@ -102,10 +102,12 @@ fn a_peer_that_stops_answering_is_named_and_one_that_is_slow_to_speak_is_not() {
 
 #[test]
 fn what_waits_by_design_or_may_take_any_time_is_never_stuck() {
-    for name in ["epoll_wait", "futex", "nanosleep", "wait4", "accept4", "ioctl", "vfork", "pause", "write"] {
+    for name in
+        ["epoll_wait", "futex", "nanosleep", "wait4", "accept4", "ioctl", "vfork", "pause", "write", "read"]
+    {
         let mut host = Host::default();
         host.seconds(5, |slice| {
-            slice.ok(7, name, 2, 20 * US);
+            slice.ok(7, name, 90, 20 * US);
         });
         let found = stuck(&mut host, 60, 7, name);
         assert!(found.iter().all(Vec::is_empty), "{name}: {:?}", host.texts(&found[59]));
@@ -204,6 +206,32 @@ fn sync_in_the_hot_path() {
         slice.ok(8, "fsync", 1, 300 * MS);
     });
     assert_eq!(host.after(3, healthy), []);
+}
+
+/// Calls that last for three seconds: each second is counted where it was spent, and once.
+#[test]
+fn time_in_calls_that_outlast_a_step_is_not_counted_twice() {
+    let mut host = Host::default();
+    let begin_ns = Host::START;
+    for second in 0..12 {
+        let findings = host.pass(SECOND, |slice| {
+            if second % 3 == 2 {
+                slice.ok(7, "fsync", 1, 3 * SECOND);
+            } else {
+                slice.open(7, "fsync", 7, begin_ns + second / 3 * 3 * SECOND);
+            }
+        });
+        for finding in findings.now {
+            if let Evidence::Time { busy_ns, .. } = finding.evidence {
+                assert_eq!(busy_ns, SECOND, "second {second}");
+                assert!(second >= 4);
+            }
+        }
+    }
+    assert_eq!(
+        host.texts(&host.aggregator.snapshot().findings.now),
+        ["app 7  fsync 1/s, median 3.00 s, 100% of its time"]
+    );
 }
 
 #[test]
