@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use aya_ebpf::bindings::BPF_RB_FORCE_WAKEUP;
+use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_common::abi::Abi;
 use tracer_common::bucket;
@@ -14,7 +14,7 @@ use tracer_common::spill::{PROBES, SpillCell, SpillKey};
 
 use crate::config::config;
 use crate::kernel;
-use crate::maps::{CONSUMERS, DOORBELL, RINGS, SPILL, ThisCpu, this_cpu};
+use crate::maps::{CONSUMERS, RINGS, SHARED_RING, SPILL, ThisCpu, this_cpu};
 
 /// Sends `record`, which lies in a map value.
 #[inline(always)]
@@ -69,6 +69,11 @@ pub fn announce(what: u8, pid_tgid: u64) {
 /// a ring that fills up wakes it.
 #[inline(always)]
 fn send<const WORDS: usize>(cpu: &mut ThisCpu, record: *const u64) -> bool {
+    if config!(preemptible) != 0 {
+        // SAFETY: the record has this many words.
+        let words = unsafe { &*record.cast::<[u64; WORDS]>() };
+        return SHARED_RING.output_untyped::<[u64; WORDS]>(words, u64::from(BPF_RB_NO_WAKEUP)).is_ok();
+    }
     if !cpu.state.ring.is_roomy(config!(high_water)) && !has_room(cpu) {
         return false;
     }
@@ -95,8 +100,8 @@ fn has_room(cpu: &mut ThisCpu) -> bool {
     match cpu.state.ring.look(tail, config!(ring_mask) + 1, config!(high_water)) {
         Room::Free => true,
         Room::Wake => {
-            // No room in the doorbell means that it rings already.
-            let _ = DOORBELL.output(&0, u64::from(BPF_RB_FORCE_WAKEUP));
+            // No room in it means that it wakes already.
+            let _ = SHARED_RING.output(&0, u64::from(BPF_RB_FORCE_WAKEUP));
             true
         }
         Room::Full => false,

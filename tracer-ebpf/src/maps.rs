@@ -19,9 +19,10 @@ pub static RINGS: Array<RingCell, 1, { BPF_F_MMAPABLE as usize }> = Array::new()
 #[btf_map]
 pub static CONSUMERS: Array<Consumer, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// Wakes the reader: user space sleeps on this one. What is in it means nothing.
+/// Wakes the reader, which sleeps on this one. Where a program can be preempted by another one on its CPU it
+/// also carries the records: it allows many writers. User space sets the size.
 #[btf_map]
-pub static DOORBELL: RingBuf<u64, 4096> = RingBuf::new();
+pub static SHARED_RING: RingBuf<u64, 4096> = RingBuf::new();
 
 /// The counters and the writing end of each CPU; user space sets the number of entries.
 #[btf_map]

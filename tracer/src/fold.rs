@@ -84,10 +84,7 @@ impl Fold {
     /// Takes one record from a ring.
     pub fn take(&mut self, bytes: &[u8]) {
         match decode(bytes) {
-            Ok(Record::Call(event)) => {
-                self.take_call(&event);
-                self.aggregated += 1;
-            }
+            Ok(Record::Call(event)) => self.take_call(&event),
             Ok(Record::Process(event)) => self.take_process(&event),
             Err(error) => {
                 self.decode_failed += 1;
@@ -147,6 +144,45 @@ impl Fold {
         }
     }
 
+    /// Memory of the cells that are being filled, about.
+    pub fn bytes(&self) -> usize {
+        let cell = |filling: &Filling| size_of::<Filling>() + filling.latencies.bytes();
+        self.cells.iter().map(|filling| 2 * cell(filling)).sum()
+    }
+
+    /// Processes that are known.
+    pub fn processes(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Records that tell another fold of every process that this one knows, one after the other.
+    pub fn known_processes(&self, now_ns: u64) -> Vec<u8> {
+        let mut records = Vec::new();
+        for process in &self.processes {
+            if process.id.start_ns == 0 && process.info.comm.is_empty() {
+                continue;
+            }
+            let event = ProcessEvent {
+                what: if process.info.exited { ProcessChange::Exit } else { ProcessChange::Seen },
+                tgid: process.tgid,
+                tid: process.tgid,
+                ns_tgid: if process.id.pid == process.tgid { 0 } else { process.id.pid },
+                time_ns: now_ns,
+                start_ns: process.id.start_ns,
+                comm: process.info.comm,
+            };
+            records.extend(event.to_record());
+        }
+        records
+    }
+
+    /// Lets the next interval tell of every process that lives, for a reader who begins with it.
+    pub fn tell_again(&mut self) {
+        for process in &mut self.processes {
+            process.news |= !process.info.exited;
+        }
+    }
+
     /// The last thing that was no record, for the log.
     pub fn take_last_error(&mut self) -> Option<DecodeError> {
         self.last_error.take()
@@ -196,7 +232,10 @@ impl Fold {
         }
     }
 
-    fn take_call(&mut self, event: &CallEvent) {
+    /// Takes a call that was decoded already.
+    #[inline]
+    pub fn take_call(&mut self, event: &CallEvent) {
+        self.aggregated += 1;
         let Filling { cell, latencies, .. } = self.filling(event.tgid, event.call);
         match event.end {
             End::Returned { outcome, latency_ns, .. } => cell.record(outcome, latency_ns, latencies),
@@ -213,7 +252,8 @@ impl Fold {
         debug_assert!(!matches!(event.end, End::Returned { outcome: Outcome::Error(0), .. }));
     }
 
-    fn take_process(&mut self, event: &ProcessEvent) {
+    /// Takes news of a process that was decoded already.
+    pub fn take_process(&mut self, event: &ProcessEvent) {
         let mut index = self.process(event.tgid);
         let known = &self.processes[index];
         if known.id.start_ns != 0 && event.start_ns != 0 && known.id.start_ns != event.start_ns {

@@ -14,7 +14,6 @@ use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
 use tracer_common::cpu::Cpu;
-use tracer_common::ledger::COUNTERS;
 use tracer_common::slot::{SLOTS, Slot, open};
 use tracer_common::spill::cells_per_cpu;
 
@@ -24,10 +23,18 @@ use super::log::ProgramLog;
 use super::rings::{self, Rings};
 use super::sys::SharedArray;
 use super::tracefs;
+use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 
 /// The compiled programs, built from `tracer-ebpf` by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tracer.bpf.o");
+
+/// SHA-256 of the object file, as its provenance has it.
+pub fn object_sha256() -> &'static str {
+    let provenance = include_str!("../../bpf/PROVENANCE.toml");
+    let object = provenance.split("[object]").nth(1).unwrap_or_default();
+    object.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
 
 /// Inode of the initial PID namespace.
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>
@@ -36,6 +43,10 @@ const INITIAL_PIDNS: u64 = 0xEFFF_FFFC;
 /// First kernel whose raw tracepoint programs may be preempted, which makes it skip the calls of every
 /// other thread on that CPU (measured on 7.2; 6.19 is not affected, 7.0 and 7.1 were not to be had).
 const FIRST_PREEMPTIBLE_MAJOR: u32 = 7;
+
+/// Bytes of the shared ring when it only wakes, and when it carries every record and no size was asked for.
+const WAKE_UP_BYTES: u32 = 4096;
+const SHARED_BYTES: u32 = 16 << 20;
 
 /// Which programs are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +64,11 @@ impl Family {
             Self::Raw => "raw",
             Self::Classic => "classic",
         }
+    }
+
+    /// Whether a program of this family can be preempted by another one on its CPU.
+    fn is_preemptible_on(self, release: &str) -> bool {
+        self == Self::Raw && Self::for_release(release) == Self::Classic
     }
 
     /// The family that loses nothing on a kernel of this release (`6.1.0-42-amd64`), the cheaper first.
@@ -135,17 +151,6 @@ pub struct Kernel {
     offsets: Offsets,
 }
 
-/// Kernel counters and skips since load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// The programs' own counters.
-    pub kernel: [u64; COUNTERS],
-    /// Runs of the enter program that the kernel skipped.
-    pub missed_enter: u64,
-    /// Runs of the exit program that the kernel skipped.
-    pub missed_exit: u64,
-}
-
 enum Link {
     Raw(&'static str, RawTracePointLinkId),
     Classic(&'static str, TracePointLinkId),
@@ -195,6 +200,10 @@ impl Kernel {
             None => rings::default_cells(rings),
         };
         let config = Config { spill_mask: cells_per_cpu(possible) - 1, ..config_of(plan, offsets, cells) };
+        let shared_bytes = match config.preemptible {
+            0 => WAKE_UP_BYTES,
+            _ => plan.ring_bytes.unwrap_or(SHARED_BYTES),
+        };
         let mut loader = EbpfLoader::new();
         loader
             // Nothing in the object is relocated against the kernel's types.
@@ -202,6 +211,10 @@ impl Kernel {
             .override_global("CONFIG", std::slice::from_ref(&config), true)
             .map_max_entries("RINGS", rings as u32 * cells)
             .map_max_entries("CONSUMERS", rings as u32)
+            .map_max_entries(
+                "SHARED_RING",
+                if config.preemptible == 0 { WAKE_UP_BYTES } else { SHARED_BYTES },
+            )
             .map_max_entries("CPUS", possible as u32)
             .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?;
@@ -216,7 +229,7 @@ impl Kernel {
         let spill = share(&ebpf, "SPILL", possible * cells_per_cpu(possible) as usize)?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
         let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
-        let doorbell = RingBuf::try_from(take("DOORBELL")?).map_err(|error| LoadError::new(step, &error))?;
+        let shared = RingBuf::try_from(take("SHARED_RING")?).map_err(|error| LoadError::new(step, &error))?;
         let overflow = HashMap::try_from(take("OVERFLOW")?).map_err(|error| LoadError::new(step, &error))?;
         let mut comms: HashMap<_, [u8; 16], u8> =
             HashMap::try_from(take("COMMS")?).map_err(|error| LoadError::new(step, &error))?;
@@ -233,7 +246,7 @@ impl Kernel {
             targets,
             overflow,
             slots,
-            rings: Rings::new(ring_cells, heads, consumers, doorbell, cells),
+            rings: Rings::new(ring_cells, heads, consumers, shared, cells),
             spill: Spill::new(spill),
             offsets,
         };
@@ -302,13 +315,14 @@ impl Kernel {
         }
     }
 
-    /// The counters now.
-    pub fn counts(&self) -> Counts {
+    /// The kernel's part of the ledger since load.
+    pub fn counts(&self) -> LedgerCounts {
         let misses = |hook: &Hook| self.program_fd(hook).and_then(recursion_misses).unwrap_or(0);
-        Counts {
+        LedgerCounts {
             kernel: read_ledger(&self.cpus),
             missed_enter: misses(&SYS_ENTER),
             missed_exit: misses(&SYS_EXIT),
+            ..LedgerCounts::default()
         }
     }
 
@@ -431,6 +445,7 @@ fn missing(name: &'static str) -> LoadError {
 }
 
 fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let pidns = std::fs::metadata("/proc/self/ns/pid").ok().filter(|ns| ns.ino() != INITIAL_PIDNS);
     let typed_task = ![offsets.task_pid, offsets.task_tgid, offsets.task_status].contains(&Offsets::UNKNOWN)
         && has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf);
@@ -448,6 +463,7 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
         // Early enough that the reader is there before the ring is full at full speed.
         high_water: ring_cells / 2,
         ring_mask: ring_cells - 1,
+        preemptible: u32::from(plan.family.is_preemptible_on(&release)),
         pidns_dev: pidns.as_ref().map_or(0, MetadataExt::dev),
         pidns_ino: pidns.as_ref().map_or(0, MetadataExt::ino),
         typed_task: u32::from(typed_task),

@@ -22,9 +22,17 @@ const MOST_CELLS: u32 = 65_536;
 /// How many cells are read before the kernel side may use them again.
 const RELEASE_EVERY: u64 = 1024;
 
+/// How many records of the shared ring are taken before the clock is looked at again.
+const SHARED_AT_ONCE: usize = 100_000;
+
 /// Cells of one ring for this many CPUs; a power of two.
 pub fn default_cells(cpus: usize) -> u32 {
     cells_in(TOTAL_BYTES / cpus.max(1) as u64).clamp(LEAST_CELLS, MOST_CELLS)
+}
+
+/// Bytes of one ring for this many CPUs.
+pub fn default_bytes(cpus: usize) -> u64 {
+    u64::from(default_cells(cpus)) * size_of::<RingCell>() as u64
 }
 
 /// The largest power of two of cells that these bytes hold, at least 2.
@@ -38,7 +46,7 @@ pub struct Rings {
     cells: SharedArray<RingCell>,
     cpus: SharedArray<Cpu>,
     consumers: SharedArray<Consumer>,
-    doorbell: RingBuf<MapData>,
+    shared: RingBuf<MapData>,
     /// Next cell to read of each ring.
     tails: Vec<u64>,
     /// Cells of one ring.
@@ -53,11 +61,11 @@ impl Rings {
         cells: SharedArray<RingCell>,
         cpus: SharedArray<Cpu>,
         consumers: SharedArray<Consumer>,
-        doorbell: RingBuf<MapData>,
+        shared: RingBuf<MapData>,
         per_ring: u32,
     ) -> Self {
         let tails = vec![0; consumers.len()];
-        Self { cells, cpus, consumers, doorbell, tails, per_ring, peak: 0 }
+        Self { cells, cpus, consumers, shared, tails, per_ring, peak: 0 }
     }
 
     /// Hands every record that was waiting at the call to `take`: a flood on one CPU cannot keep us from the
@@ -74,9 +82,25 @@ impl Rings {
             order_stores();
             total += self.drain_to(ring, head, &mut take);
         }
-        // What is in the doorbell has done its work.
-        while self.doorbell.next().is_some() {}
-        total
+        total + self.drain_shared(&mut take)
+    }
+
+    /// What only wakes is a single word; what is longer is a record.
+    fn drain_shared(&mut self, take: &mut impl FnMut(&[u8])) -> usize {
+        let mut records = 0;
+        while let Some(item) = self.shared.next() {
+            if let Ok(cell) = <&[u8; size_of::<RingCell>()]>::try_from(&item[..]) {
+                take(record_in(cell));
+                records += 1;
+            } else if item.len() > size_of::<u64>() {
+                take(&item);
+                records += 1;
+            }
+            if records == SHARED_AT_ONCE {
+                break;
+            }
+        }
+        records
     }
 
     fn drain_to(&mut self, ring: usize, head: u64, take: &mut impl FnMut(&[u8])) -> usize {
@@ -85,7 +109,7 @@ impl Rings {
         self.peak = self.peak.max(waiting);
         let (first, mask) = (ring * self.per_ring as usize, u64::from(self.per_ring) - 1);
         for position in tail..head {
-            take(record_in(self.cells.get(first + (position & mask) as usize)));
+            take(record_in(bytes_of(self.cells.get(first + (position & mask) as usize))));
             if (position + 1).is_multiple_of(RELEASE_EVERY) {
                 self.release(ring, position + 1);
             }
@@ -104,7 +128,7 @@ impl Rings {
 
     /// Sleeps until a ring is filling up or `timeout` is over.
     pub fn wait(&self, timeout: Duration) -> io::Result<()> {
-        let fd = self.doorbell.as_fd().as_raw_fd();
+        let fd = self.shared.as_fd().as_raw_fd();
         super::sys::poll(&mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }], timeout)
     }
 
@@ -116,9 +140,8 @@ impl Rings {
 
 /// The part of a cell that is record.
 #[inline]
-fn record_in(cell: &RingCell) -> &[u8] {
+fn record_in(bytes: &[u8; size_of::<RingCell>()]) -> &[u8] {
     const _: () = assert!(size_of::<CallRecord>() == size_of::<RingCell>());
-    let bytes = bytes_of(cell);
     let kind = bytes[offset_of!(CallRecord, kind)];
     if kind >= kind::SEEN {
         &bytes[..size_of::<ProcessRecord>()]

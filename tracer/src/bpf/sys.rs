@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use tracer_common::ring::RingCell;
+
 /// `poll(2)`; a signal counts as a wake-up.
 pub fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
@@ -34,6 +36,17 @@ pub fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub fn raise_priority() {
     // SAFETY: no pointers are passed; 0 is the calling thread.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+}
+
+/// Keeps a signal from the calling thread.
+pub fn block_signal(number: i32) {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: the set is written by the first call and read by the others; only this thread's mask changes.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), number);
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// `CLOCK_MONOTONIC` in ns: the clock of `bpf_ktime_get_ns`.
@@ -163,10 +176,10 @@ pub fn order_stores() {
     }
 }
 
-/// The bytes of some words.
-pub fn bytes_of<const WORDS: usize>(words: &[u64; WORDS]) -> &[u8] {
+/// The bytes of a cell.
+pub fn bytes_of(cell: &RingCell) -> &[u8; size_of::<RingCell>()] {
     // SAFETY: integers without padding, and as many bytes as they have.
-    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), WORDS * 8) }
+    unsafe { &*std::ptr::from_ref(cell).cast() }
 }
 
 /// A mapping of a file, unmapped when dropped.

@@ -12,43 +12,18 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use finding::FindingLine;
+use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
 use crate::findings::Finding;
+use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
+use crate::run::Meta;
 use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot};
 use crate::syscalls;
-
-/// What a run is, for whoever reads its lines later. The first line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Version of the tool.
-    pub version: String,
-    /// Host name.
-    pub host: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Machine architecture.
-    pub arch: String,
-    /// Program family in use.
-    pub family: String,
-    /// What is traced, in words.
-    pub target: String,
-    /// Which calls count, in words; empty for all.
-    pub filter: String,
-    /// Intended length of an interval.
-    pub interval_ns: u64,
-    /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.
-    pub start_ns: u64,
-    /// The same moment in ns since 1970.
-    pub start_unix_ns: u64,
-    /// What the reader must know about these figures.
-    pub notices: Vec<String>,
-}
 
 /// Writes lines to `W`, and flushes after each group of lines, so that a reader at the other end of a pipe
 /// is never an interval behind.
@@ -92,19 +67,53 @@ impl<W: Write> JsonLines<W> {
 
     /// Everything since the start.
     pub fn totals(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.write_totals(snapshot, true)
+    }
+
+    /// Totals of a part of what the ledger counted: whether that ledger is balanced is not said.
+    pub fn totals_of_part(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.write_totals(snapshot, false)
+    }
+
+    /// Failed calls by errno, whosever they are.
+    pub fn errnos(&mut self, groups: &[ErrnoGroup], end_ns: u64) -> io::Result<()> {
+        for group in groups {
+            self.line(&Line::Errno(ErrnoLine {
+                subject: None,
+                total: Some(Total { scope: Scope::Total, end_ns }),
+                errno: syscalls::errno::name(group.errno),
+                count: group.count,
+            }))?;
+        }
+        self.out.flush()
+    }
+
+    /// One of the lines that verbs other than `top` add.
+    pub fn value(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut self.out, Ascii);
+        line.serialize(&mut serializer)?;
+        self.out.write_all(b"\n")
+    }
+
+    fn write_totals(&mut self, snapshot: &Snapshot, whole: bool) -> io::Result<()> {
         let span = Span { scope: Scope::Total, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns };
         for row in rows_of_snapshot(snapshot) {
             self.row(span, &row)?;
         }
         self.write_findings(Scope::Total, snapshot, &snapshot.findings.run)?;
         let in_flight_now = snapshot.all.in_flight;
-        let imbalances = snapshot.ledger.imbalances(in_flight_now);
+        let imbalances = whole.then(|| snapshot.ledger.imbalances(in_flight_now));
         self.line(&Line::Ledger(LedgerLine {
             span,
             counts: &snapshot.ledger,
             in_flight_now,
-            imbalances: Some(imbalances.iter().map(ToString::to_string).collect()),
+            imbalances: imbalances.map(|found| found.iter().map(ToString::to_string).collect()),
         }))?;
+        self.out.flush()
+    }
+
+    /// Hands on what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
@@ -126,7 +135,8 @@ impl<W: Write> JsonLines<W> {
         self.line(&Line::Cell(CellLine::new(subject(), row)))?;
         for &(errno, count) in &row.errnos {
             self.line(&Line::Errno(ErrnoLine {
-                subject: subject(),
+                subject: Some(subject()),
+                total: None,
                 errno: syscalls::errno::name(errno),
                 count,
             }))?;
@@ -139,17 +149,17 @@ impl<W: Write> JsonLines<W> {
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        let mut serializer = serde_json::Serializer::with_formatter(&mut self.out, Ascii);
-        line.serialize(&mut serializer)?;
-        self.out.write_all(b"\n")
+        self.value(line)
     }
 }
 
 /// One syscall of one process over some span, wherever it came from.
 struct Row<'a> {
     process: ProcessId,
+    host: Option<&'a str>,
     comm: Comm,
     folded: u64,
+    together: u64,
     call: CallKey,
     name: Cow<'a, str>,
     stats: Cow<'a, CallStats>,
@@ -160,13 +170,15 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn from_snapshot(process: &ProcessRow, call: &'a CallRow) -> Self {
+    fn from_snapshot(process: &'a ProcessRow, call: &'a CallRow) -> Self {
         let mut errnos: Vec<(u16, u64)> = call.errnos.iter().map(|row| (row.errno, row.count)).collect();
         errnos.sort_unstable();
         Self {
             process: process.id,
+            host: process.host.as_deref(),
             comm: process.comm,
             folded: process.folded,
+            together: process.together,
             call: call.call,
             name: Cow::Borrowed(&call.name),
             stats: Cow::Borrowed(&call.stats),
@@ -179,7 +191,9 @@ impl<'a> Row<'a> {
         Self {
             process: key.process,
             comm: interval.processes.get(&key.process).map(|info| info.comm).unwrap_or_default(),
+            host: None,
             folded: 0,
+            together: 0,
             call: key.call,
             name: syscalls::name(key.call),
             stats: Cow::Owned(CallStats {
@@ -225,7 +239,7 @@ fn rows_of_snapshot(snapshot: &Snapshot) -> impl Iterator<Item = Row<'_>> {
         .iter()
         .flat_map(|process| process.calls.iter().map(move |call| Row::from_snapshot(process, call)))
         .collect();
-    rows.sort_by_key(|row| (row.process, row.comm, row.call));
+    rows.sort_by_key(|row| (row.process, row.host, row.comm, row.call));
     rows.into_iter()
 }
 
@@ -259,17 +273,26 @@ enum Line<'a> {
     Ledger(LedgerLine<'a>),
 }
 
+/// When a line about all calls was true.
+#[derive(Serialize)]
+struct Total {
+    scope: Scope,
+    end_ns: u64,
+}
+
 /// What cells, errnos and open calls have in common.
 #[derive(Serialize)]
 struct Subject<'a> {
     scope: Scope,
     end_ns: u64,
+    /// Where figures of several hosts were put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     pid: u32,
     /// Tells apart two processes that had the same PID; 0 when not known.
     process_start_ns: u64,
-    comm: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comm_hex: Option<String>,
+    #[serde(flatten)]
+    name: Name,
     syscall: &'a str,
     abi: &'static str,
     nr: i32,
@@ -277,17 +300,36 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(span: Span, row: &'a Row) -> Self {
-        let bytes = row.comm.as_bytes();
         Self {
             scope: span.scope,
             end_ns: span.end_ns,
+            host: row.host,
             pid: row.process.pid,
             process_start_ns: row.process.start_ns,
-            comm: String::from_utf8_lossy(bytes).into_owned(),
-            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
+            name: Name::new(row.comm),
             syscall: plain_name(&row.name, row.call),
             abi: row.call.abi.name(),
             nr: row.call.nr,
+        }
+    }
+}
+
+/// A process name in a line.
+#[derive(Serialize)]
+pub struct Name {
+    comm: String,
+    /// Its exact bytes where it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comm_hex: Option<String>,
+}
+
+impl Name {
+    /// The two fields.
+    pub fn new(comm: Comm) -> Self {
+        let bytes = comm.as_bytes();
+        Self {
+            comm: String::from_utf8_lossy(bytes).into_owned(),
+            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
         }
     }
 }
@@ -319,6 +361,9 @@ struct CellLine<'a> {
     /// How many ended processes of this name the row stands for.
     #[serde(skip_serializing_if = "is_zero")]
     folded: u64,
+    /// How many processes a grouped report took together in the row.
+    #[serde(skip_serializing_if = "is_zero")]
+    processes: u64,
 }
 
 impl<'a> CellLine<'a> {
@@ -341,6 +386,7 @@ impl<'a> CellLine<'a> {
             p99_ns: stats.quantile_ns(0.99),
             p999_ns: stats.quantile_ns(0.999),
             folded: row.folded,
+            processes: row.together,
         }
     }
 }
@@ -353,7 +399,10 @@ fn is_zero(number: &u64) -> bool {
 #[derive(Serialize)]
 struct ErrnoLine<'a> {
     #[serde(flatten)]
-    subject: Subject<'a>,
+    subject: Option<Subject<'a>>,
+    /// Instead of a subject, where the line is about all calls.
+    #[serde(flatten)]
+    total: Option<Total>,
     errno: Cow<'static, str>,
     count: u64,
 }

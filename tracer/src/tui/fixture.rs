@@ -7,12 +7,14 @@ use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 
 use crate::columns::Row;
+use crate::findings::{Evidence, Finding, Findings, Rule};
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::RunInfo;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
+use crate::timeline::{Activity, Clock, Mark, Motion, Timeline};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000 * SECOND;
@@ -196,6 +198,39 @@ pub(crate) fn incident() -> Snapshot {
     ])
 }
 
+/// What stands out of [`incident`]: by the first name hostile, by the last over.
+pub(crate) fn findings() -> Findings {
+    let finding = |rule, pid: u32, comm: &str, name: &str, ago: u64, evidence| Finding {
+        rule,
+        process: ProcessId { pid, start_ns: 1 },
+        comm: Comm::new(comm),
+        more: 0,
+        call: call(name, &[]).call,
+        since_ns: END - ago * SECOND,
+        from_start: false,
+        until_ns: None,
+        evidence,
+    };
+    let open = Evidence::Open { threads: 2, age_ns: 41 * SECOND, p99_ns: Some(12_000_000) };
+    let errors = |errno, count| Evidence::Errors { errno, count, of: count + 40, over_ns: SECOND };
+    let time = Evidence::Time {
+        calls: 31,
+        busy_ns: SECOND / 100 * 31,
+        over_ns: SECOND,
+        p50_ns: 1_280_000,
+        p99_ns: 48_000_000,
+    };
+    let now = vec![
+        finding(Rule::StuckCall, 2666, "x\x1b[2Jy\u{202e}", "flock", 41, open),
+        finding(Rule::SyncInHotPath, 1841, "postgres", "fsync", 12, time),
+        finding(Rule::SearchStorm, 977, "nginx", "openat", 12, errors(2, 2_310)),
+    ];
+    let mut run = now.clone();
+    run[2] = finding(Rule::NewErrno, 2210, "java", "write", 100, errors(32, 4));
+    run[2].until_ns = Some(END - 60 * SECOND);
+    Findings { now, run }
+}
+
 /// Figures at the edge of what columns have to hold.
 pub(crate) struct Extreme {
     process: ProcessRow,
@@ -277,6 +312,48 @@ pub(crate) fn run() -> RunInfo {
     }
 }
 
+/// A minute and forty seconds of a run that got a deployment and got worse, at this moment of it.
+pub(crate) fn timeline(position_s: u64, motion: Motion) -> Timeline {
+    let clock = Clock { monotonic_ns: START, unix_ns: 1_795_356_131_250_000_000 };
+    let mut timeline = Timeline::new(clock);
+    for second in 0..100u64 {
+        let start_ns = START + second * SECOND;
+        let busy = 400.0 + 300.0 * (second as f64 / 9.0).sin();
+        let calls = if (60..75).contains(&second) { busy * 3.0 } else { busy };
+        let errors = if (58..70).contains(&second) { 90.0 } else { 2.0 };
+        timeline.extend(start_ns, start_ns + SECOND, Activity { calls, errors });
+    }
+    for (at, text) in [(57, "deployed"), (59, "x\x1b[2Jy"), (75, "rolled back to 2.4.1")] {
+        timeline.mark(Mark { time_ns: START + at * SECOND, text: text.to_owned() });
+    }
+    timeline.is_complete = true;
+    timeline.motion = motion;
+    timeline.position_ns = START + position_s * SECOND;
+    timeline
+}
+
+prop_compose! {
+    /// Any axis, nonsense included.
+    pub(crate) fn any_timeline()(
+        slices in proptest::collection::vec((any::<u64>(), any::<u64>(), 0u32..1000, 0u32..1000), 0..9),
+        position_ns in any::<u64>(), marks in proptest::collection::vec((any::<u64>(), any::<String>()), 0..5),
+        unix_ns in any::<u64>(), is_complete in any::<bool>(), done in any::<f64>(),
+        motion in 0..4,
+    ) -> Timeline {
+        let mut timeline = Timeline::new(Clock { monotonic_ns: position_ns / 2, unix_ns });
+        for (start_ns, end_ns, calls, errors) in slices {
+            timeline.extend(start_ns, end_ns, Activity { calls: calls.into(), errors: errors.into() });
+        }
+        for (time_ns, text) in marks {
+            timeline.mark(Mark { time_ns, text });
+        }
+        (timeline.is_complete, timeline.position_ns) = (is_complete, position_ns);
+        let motions = [Motion::Paused, Motion::Playing, Motion::Following, Motion::Seeking(done)];
+        timeline.motion = motions[motion as usize];
+        timeline
+    }
+}
+
 prop_compose! {
     fn any_call()(
         latencies in proptest::collection::vec(0u64..1 << 42, 0..20),
@@ -316,6 +393,7 @@ prop_compose! {
         missed_enter in 0u64..100,
         recent_ns in prop_oneof![Just(0), Just(SECOND)],
         generation in 0u64..3,
+        found in 0usize..4,
     ) -> Snapshot {
         let mut snapshot = snapshot(processes);
         let mut ledger = LedgerCounts { missed_enter, ..LedgerCounts::default() };
@@ -323,6 +401,9 @@ prop_compose! {
             *counter = u64::from(value);
         }
         snapshot.ledger = ledger;
+        snapshot.findings = findings();
+        snapshot.findings.now.truncate(found);
+        snapshot.findings.run.truncate(found);
         snapshot.recent_ns = recent_ns;
         snapshot.generation = generation;
         snapshot

@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
+use crate::timeline::{Timeline, Transport};
 
 /// Something that happened.
+#[expect(clippy::large_enum_variant, reason = "there is one message at a time")]
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     /// A key that is bound.
     Command(Command),
-    /// A character typed into the filter.
+    /// A character typed into the filter or the prompt.
     Type(char),
     /// New figures.
     Snapshot(Arc<Snapshot>),
     /// News of the run.
     Run(RunInfo),
+    /// News of the axis of time.
+    Timeline(Arc<Timeline>),
     /// The terminal has this many columns and lines.
     Resize(u16, u16),
 }
@@ -53,16 +57,32 @@ pub(crate) enum Command {
     OpenSortMenu,
     /// Open the filter.
     OpenFilter,
-    /// Delete the last character of the filter.
+    /// Delete the last character typed.
     Erase,
-    /// Empty the filter.
+    /// Delete everything typed.
     EraseAll,
+    /// Let time pass, or stop it.
+    TogglePlay,
+    /// Move in time by intervals.
+    Step(i8),
+    /// Let time pass faster or slower, by doublings.
+    Faster(i8),
+    /// Move to the start.
+    ToStart,
+    /// Move to the newest moment.
+    ToEnd,
+    /// Move to the next mark, or the one before.
+    ToMark(i8),
+    /// Ask for a moment to move to.
+    OpenJump,
     /// Show or hide what waits by design.
     ToggleWaiting,
     /// Rates of the last interval, or totals.
     ToggleScope,
     /// Freeze the screen, or go on.
     TogglePause,
+    /// Start a recording, or end it.
+    ToggleRecording,
     /// Show the help.
     OpenHelp,
 }
@@ -97,6 +117,17 @@ impl View {
 pub(crate) enum Effect {
     /// Close the screen.
     Exit(Exit),
+    /// Ask this of whoever feeds the screen.
+    Control(Control),
+}
+
+/// What the screen asks of whoever feeds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Start a recording of a live run, or end the one that is being written.
+    ToggleRecording,
+    /// Move in time.
+    Transport(Transport),
 }
 
 /// Why the screen was closed.

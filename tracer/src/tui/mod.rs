@@ -14,6 +14,7 @@ mod model;
 mod rows;
 mod terminal;
 mod theme;
+mod travel;
 mod update;
 mod view;
 
@@ -24,13 +25,15 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
-pub use message::Exit;
+use crate::timeline::Timeline;
+pub use message::{Control, Exit};
 use message::{Effect, Message};
 use model::Model;
 use terminal::Terminal;
@@ -39,6 +42,19 @@ use theme::Theme;
 /// Shortest time between two frames.
 const FRAME_TIME: Duration = Duration::from_millis(100);
 
+/// What the screen shows, and to whom it says what its user wants.
+#[derive(Debug)]
+pub struct Feed {
+    /// Figures.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The run.
+    pub status: watch::Receiver<RunInfo>,
+    /// The axis of time, where the user can move along it.
+    pub timeline: Option<watch::Receiver<Arc<Timeline>>>,
+    /// Takes what the user asks for. The screen never waits for it: while it is full, requests are dropped.
+    pub controls: mpsc::Sender<Control>,
+}
+
 /// Shows snapshots on the terminal until the user quits or a signal comes. A target that
 /// ended (`RunInfo::ended`) does not close the screen: its last figures stay to be read.
 ///
@@ -46,16 +62,18 @@ const FRAME_TIME: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
-pub async fn run(
-    mut snapshots: watch::Receiver<Arc<Snapshot>>,
-    mut status: watch::Receiver<RunInfo>,
-) -> io::Result<Exit> {
+pub async fn run(feed: Feed) -> io::Result<Exit> {
+    let Feed { mut snapshots, mut status, mut timeline, controls } = feed;
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
     let theme = Theme::detect(|name| std::env::var(name).ok());
     let first = Arc::clone(&snapshots.borrow_and_update());
     let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
+    model.zone = TimeZone::system();
+    if let Some(timeline) = &mut timeline {
+        model.set_timeline(Arc::clone(&timeline.borrow_and_update()));
+    }
     let mut dirty = true;
     let mut next_frame = Instant::now();
     loop {
@@ -78,19 +96,25 @@ pub async fn run(
                 continue;
             }
             run = changed(&mut status) => Some(Message::Run(run)),
+            timeline = changed_if_any(&mut timeline) => Some(Message::Timeline(timeline)),
             snapshot = changed(&mut snapshots) => Some(Message::Snapshot(snapshot)),
         };
         let Some(message) = message else { continue };
         dirty = true;
-        if let Some(Effect::Exit(exit)) = update::update(&mut model, message).pop() {
-            return Ok(exit);
+        for effect in update::update(&mut model, message) {
+            match effect {
+                Effect::Exit(exit) => return Ok(exit),
+                Effect::Control(control) => drop(controls.try_send(control)),
+            }
         }
     }
 }
 
 fn message_of(model: &Model, event: &Event) -> Option<Message> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => keys::message(model.mode(), *key),
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            keys::message(model.mode(), model.run.origin, *key)
+        }
         Event::Resize(width, height) => Some(Message::Resize(*width, *height)),
         _ => None,
     }
@@ -102,6 +126,14 @@ async fn changed<T: Clone>(channel: &mut watch::Receiver<T>) -> T {
         future::pending::<()>().await;
     }
     channel.borrow_and_update().clone()
+}
+
+/// The next value of a channel that may not be there.
+async fn changed_if_any<T: Clone>(channel: &mut Option<watch::Receiver<T>>) -> T {
+    match channel {
+        Some(channel) => changed(channel).await,
+        None => future::pending().await,
+    }
 }
 
 /// The signals that ask a program to end.

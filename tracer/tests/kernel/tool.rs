@@ -121,6 +121,11 @@ impl Finished {
         report
     }
 
+    /// The lines about the whole run, as they are.
+    pub(crate) fn total_lines(&self) -> Vec<String> {
+        self.json.lines().filter(|line| line.contains(r#""scope":"total""#)).map(str::to_owned).collect()
+    }
+
     /// The oracle's ledger, from the command's own stdout.
     pub(crate) fn oracle(&self) -> OracleLedger {
         OracleLedger::parse(&self.stdout)
@@ -189,6 +194,11 @@ impl Tracing {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
+    }
+
+    /// The lines written so far; the last may not be whole.
+    pub(crate) fn json(&self) -> String {
+        self.read("json")
     }
 
     /// The tracer's PID.

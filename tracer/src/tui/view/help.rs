@@ -19,15 +19,26 @@ const MARKS: [(&str, &str); 5] = [
     ("", "they are left out of a process's BUSY%, latencies and open calls"),
 ];
 
+/// The same for the axis of time.
+const AXIS: [(&str, &str); 3] = [
+    ("the bar", "calls over time, the highest rate in each cell; | is the moment shown"),
+    ("underlined", "more calls failed there than usual"),
+    ("v", "a mark: n and N go to the next and the last one"),
+];
+
 /// Every line of the help, as key or title and its meaning; a title has no meaning.
 pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     let mut lines = vec![("Keys", "")];
-    lines.extend(keys::bindings(model.mode_below()).map(|binding| (binding.label, binding.help)));
+    let bindings = keys::bindings(model.mode_below(), model.run.origin);
+    lines.extend(bindings.map(|binding| (binding.label, binding.help)));
     lines.extend([("", ""), ("Columns", "")]);
     let columns = columns_of(model.screen()).iter().filter(|column| column.is_in(model.scope));
     lines.extend(columns.map(|column| (column.title, column.about)));
     lines.extend([("", ""), ("Marks", "")]);
     lines.extend(MARKS);
+    if model.timeline.is_some() {
+        lines.extend(AXIS);
+    }
     lines
 }
 

@@ -1,10 +1,12 @@
 //! The model drawn. Pure: the same model gives the same frame.
 
 mod call;
+pub(super) mod findings;
 mod footer;
 pub(super) mod header;
 pub(super) mod help;
 mod menu;
+pub(super) mod scrub;
 mod table;
 
 use ratatui::Frame;
@@ -31,9 +33,10 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         put(buffer, area, 0, &Line::from(words));
         return;
     }
-    let regions = regions(area, header::has_alarms(model));
+    let regions = regions(area, model);
     header::draw(model, buffer, regions.header);
     header::draw_alarms(model, buffer, regions.alarms);
+    findings::draw(model, buffer, regions.findings);
     header::draw_path(model, buffer, regions.path);
     match (model.overlay, model.screen()) {
         (Some(Overlay::Help(top)), _) => help::draw(model, top, buffer, regions.body),
@@ -41,6 +44,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         (_, Screen::Call(..)) => call::draw(model, buffer, regions.body),
         _ => table::draw(model, buffer, regions.body),
     }
+    scrub::draw(model, buffer, regions.scrub);
     footer::draw(model, buffer, regions.footer);
 }
 
