@@ -22,6 +22,7 @@ while True:
     time.sleep(0.005)
 PYTHON
 worker=$!
+disown
 while [[ ! -e $dir/lock ]]; do sleep 0.05; done
 sleep 2
 echo begun

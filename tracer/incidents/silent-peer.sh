@@ -26,6 +26,7 @@ while request := connection.recv(64):
     connection.sendall(b"answer")
 PYTHON
 server=$!
+disown
 while [[ ! -S $dir/socket ]]; do sleep 0.05; done
 python3 - "$dir/socket" <<'PYTHON' &
 import socket, sys, time
@@ -37,6 +38,7 @@ while True:
     time.sleep(0.002)
 PYTHON
 client=$!
+disown
 sleep 4
 kill -STOP "$server"
 echo begun

@@ -20,16 +20,15 @@ impl Finding {
     /// moment it is read.
     pub fn sentence(&self, now_ns: u64) -> String {
         let call = syscalls::name(self.call);
-        let mut sentence = match self.evidence {
+        let figures = match self.evidence {
             Evidence::Errors { errno: code, count, of, over_ns } => {
                 let name = syscalls::errno::name(code);
-                let mut text = format!("{call} {name} {}/s", pace(count, over_ns));
-                match self.rule {
-                    Rule::RetryStorm => text += &format!(", {}% of its calls", percent(count, of)),
-                    Rule::SearchStorm => text += &format!(", {}% of its lookups", percent(count, of)),
-                    _ => {}
-                }
-                text
+                let share = match self.rule {
+                    Rule::RetryStorm => format!(", {}% of its calls", percent(count, of)),
+                    Rule::SearchStorm => format!(", {}% of its lookups", percent(count, of)),
+                    _ => String::new(),
+                };
+                format!("{call} {name} {}/s{share}", pace(count, over_ns))
             }
             Evidence::Open { threads, age_ns, p99_ns } => {
                 if self.rule == Rule::Standstill {
@@ -55,16 +54,14 @@ impl Finding {
                 format!("{call} {latency}, {}", share(busy_ns, over_ns))
             }
         };
-        if let Some(until_ns) = self.until_ns {
-            sentence += &format!(", until {} ago", age(now_ns.saturating_sub(until_ns)));
-        } else if matches!(self.evidence, Evidence::Errors { .. }) {
-            sentence += &self.beginning(now_ns);
-        }
-        if let Some(meaning) = self.meaning() {
-            sentence += ": ";
-            sentence += meaning;
-        }
-        sentence
+        let when = match (self.until_ns, self.evidence) {
+            (Some(until_ns), _) => format!(", until {} ago", age(now_ns.saturating_sub(until_ns))),
+            (None, Evidence::Errors { .. }) => self.beginning(now_ns),
+            // Open calls say how long, and slow ones were not fast before they were seen.
+            _ => String::new(),
+        };
+        let meaning = self.meaning().map_or_else(String::new, |meaning| format!(": {meaning}"));
+        format!("{figures}{when}{meaning}")
     }
 
     fn beginning(&self, now_ns: u64) -> String {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::columns::Scope;
+use crate::findings::Finding;
 use crate::snapshot::Snapshot;
 
 /// Writes a line for each finding; nothing where nothing stands out.
@@ -15,7 +16,7 @@ pub(super) fn write_findings(out: &mut impl Write, snapshot: &Snapshot, scope: S
         return Ok(());
     }
     writeln!(out)?;
-    let subjects: Vec<String> = findings.iter().map(|finding| finding.subject()).collect();
+    let subjects: Vec<String> = findings.iter().map(Finding::subject).collect();
     let width = subjects.iter().map(|subject| subject.chars().count()).max().unwrap_or(0);
     for (finding, subject) in findings.iter().zip(subjects) {
         writeln!(out, "! {subject:width$}  {}", finding.sentence(snapshot.end_ns))?;
