@@ -211,10 +211,7 @@ impl Kernel {
             .override_global("CONFIG", std::slice::from_ref(&config), true)
             .map_max_entries("RINGS", rings as u32 * cells)
             .map_max_entries("CONSUMERS", rings as u32)
-            .map_max_entries(
-                "SHARED_RING",
-                if config.preemptible == 0 { WAKE_UP_BYTES } else { SHARED_BYTES },
-            )
+            .map_max_entries("SHARED_RING", shared_bytes)
             .map_max_entries("CPUS", possible as u32)
             .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?;
