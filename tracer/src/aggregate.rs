@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::interval::{CallKey, Cell, InFlight, Interval};
+use crate::findings::{Known, Watch};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
@@ -35,6 +36,7 @@ pub struct Aggregator {
     bytes: usize,
     /// Names of processes that were folded although they live, for when they call again.
     names: FxHashMap<ProcessId, Comm>,
+    watch: Watch,
 }
 
 /// What is known of each syscall of somebody.
@@ -134,6 +136,16 @@ impl Call {
     }
 }
 
+impl Known for BTreeMap<ProcessId, Process> {
+    fn cell(&self, key: CellKey) -> Option<&Cell> {
+        self.get(&key.process)?.calls.get(&key.call).map(|call| &call.total)
+    }
+
+    fn process(&self, id: ProcessId) -> Option<&ProcessInfo> {
+        self.get(&id).map(|process| &process.info)
+    }
+}
+
 impl Aggregator {
     /// Nothing seen yet.
     pub fn new() -> Self {
@@ -178,6 +190,7 @@ impl Aggregator {
             self.bytes = self.bytes + after - before;
             self.make_room();
         }
+        self.watch.observe(interval, &self.processes);
         self.fold_exited();
     }
 
@@ -256,6 +269,7 @@ impl Aggregator {
             ledger: self.ledger,
             recent_ledger: self.recent_ledger,
             all,
+            findings: self.watch.findings(&self.processes),
         }
     }
 
@@ -390,7 +404,7 @@ mod tests {
                 let process = ProcessId { pid: pid + 1, start_ns: batch + 1 };
                 let call = CallKey { abi: Abi::X86_64, nr: 1 };
                 let figures = cell_of(&[(100, Outcome::Success)]);
-                interval.cells.insert(crate::interval::CellKey { process, call }, figures);
+                interval.cells.insert(CellKey { process, call }, figures);
                 interval
                     .processes
                     .insert(process, ProcessInfo { comm: Comm::new("sh"), exited: true, as_of_ns: batch });
@@ -425,7 +439,7 @@ mod tests {
     #[test]
     fn recent_figures_are_those_of_the_last_interval_only() {
         let process = ProcessId { pid: 9, start_ns: 1 };
-        let key = crate::interval::CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
+        let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
         let cell = cell_of(&[(100, Outcome::Error(2))]);
         let mut aggregator = Aggregator::new();
         let mut first = Interval { start_ns: 1, end_ns: 1_000, ..Interval::default() };

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::findings::Findings;
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight};
 use crate::ledger::LedgerCounts;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub recent_ledger: LedgerCounts,
     /// All calls of all processes together.
     pub all: CallStats,
+    /// What stands out.
+    pub findings: Findings,
 }
 
 /// One process, or many of the same name that were folded.

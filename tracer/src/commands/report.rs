@@ -13,6 +13,7 @@ use crate::cli::report::ReportOptions;
 use crate::commands::info::{Facts, RecordingLine};
 use crate::commands::recordings::{Contents, Filter, Recording, Recordings};
 use crate::commands::session::reader_is_there;
+use crate::findings::Findings;
 use crate::group::{self, By};
 use crate::human;
 use crate::interval::Interval;
@@ -168,6 +169,8 @@ fn machine_snapshot(machine: &Machine, is_part: bool) -> Snapshot {
     let mut snapshot = machine.aggregator.snapshot();
     if is_part {
         snapshot.processes.retain(|process| !process.calls.is_empty());
+        // Of calls that were picked, shares and rates say nothing about the program.
+        snapshot.findings = Findings::default();
     }
     snapshot
 }

@@ -4,15 +4,19 @@
 //! parsing the line gives the name back unchanged. A name that is no UTF-8 has its exact bytes beside it in
 //! `comm_hex`. Figures that do not exist (a percentile without a completed call) are `null`.
 
+mod finding;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use finding::FindingLine;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::ser::Formatter;
 
+use crate::findings::Finding;
 use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
@@ -55,6 +59,12 @@ impl<W: Write> JsonLines<W> {
         self.out.flush()
     }
 
+    /// What stands out at the end of an interval; nothing, where nothing does.
+    pub fn findings(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.write_findings(Scope::Interval, snapshot, &snapshot.findings.now)?;
+        self.out.flush()
+    }
+
     /// Everything since the start.
     pub fn totals(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.write_totals(snapshot, true)
@@ -90,6 +100,7 @@ impl<W: Write> JsonLines<W> {
         for row in rows_of_snapshot(snapshot) {
             self.row(span, &row)?;
         }
+        self.write_findings(Scope::Total, snapshot, &snapshot.findings.run)?;
         let in_flight_now = snapshot.all.in_flight;
         let imbalances = whole.then(|| snapshot.ledger.imbalances(in_flight_now));
         self.line(&Line::Ledger(LedgerLine {
@@ -109,6 +120,13 @@ impl<W: Write> JsonLines<W> {
     /// The writer, with everything written so far.
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    fn write_findings(&mut self, scope: Scope, snapshot: &Snapshot, findings: &[Finding]) -> io::Result<()> {
+        for (rank, finding) in (1..).zip(findings) {
+            self.line(&Line::Finding(FindingLine::new(scope, snapshot.end_ns, rank, finding)))?;
+        }
+        Ok(())
     }
 
     /// One cell, then its errnos, then its open calls.
@@ -251,6 +269,7 @@ enum Line<'a> {
     Cell(CellLine<'a>),
     Errno(ErrnoLine<'a>),
     InFlight(InFlightLine<'a>),
+    Finding(FindingLine),
     Ledger(LedgerLine<'a>),
 }
 

@@ -1,6 +1,7 @@
 //! Reports for readers that are no screen: a log, a pipe, a file.
 
 mod errnos;
+mod findings;
 pub mod json;
 mod table;
 

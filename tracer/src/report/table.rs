@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use super::findings::write_findings;
 use crate::columns::{self, Align, Column, Context, GAP, Rank, Row, Scope, SortKey};
 use crate::human;
 use crate::run::RunInfo;
@@ -58,6 +59,7 @@ pub fn write_tables_within(
 ) -> io::Result<()> {
     let at = Context::new(snapshot, scope);
     write_header(out, snapshot, run, scope)?;
+    write_findings(out, snapshot, scope)?;
     if let [process] = &snapshot.processes[..] {
         writeln!(out, "\n{}", columns::process_label(process))?;
         write_calls(out, process, &at, limits)?;

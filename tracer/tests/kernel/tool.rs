@@ -203,6 +203,11 @@ impl Tracing {
         fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
     }
 
+    /// The lines written so far; the last may not be whole.
+    pub(crate) fn json(&self) -> String {
+        self.read("json")
+    }
+
     /// The tracer's PID.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
