@@ -12,6 +12,9 @@ use crate::syscalls::SyscallSet;
 /// Ended processes whose name is still known, for calls that are reported after the end.
 const ENDED_KEPT: usize = 4096;
 
+/// Names that are known at one time; no host has so many processes. Those beyond are as if nobody had told them.
+const MAX_NAMES: usize = 7 << 17;
+
 /// What is asked for; nothing given is everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -83,6 +86,9 @@ impl Sieve {
     /// interval names only those of which there was news in it.
     fn learn<'a>(&mut self, processes: impl IntoIterator<Item = (&'a ProcessId, &'a ProcessInfo)>) {
         for (&id, info) in processes {
+            if self.names.len() >= MAX_NAMES && !self.names.contains_key(&id) {
+                continue;
+            }
             let known = self.names.entry(id).or_default();
             if !info.comm.is_empty() {
                 *known = info.comm;

@@ -135,7 +135,7 @@ fn damaged_events_end_as_they_should() {
 #[test]
 fn a_host_with_endless_processes_fits_into_memory() {
     const EACH: u32 = 2_000;
-    const INTERVALS: u32 = 60;
+    const INTERVALS: u32 = 30;
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("endless.arrows");
     let meta = Meta { arch: "x86_64".to_owned(), interval_ns: 1_000, start_ns: 1_000, ..Meta::default() };
