@@ -19,7 +19,7 @@ const MAX_EXITED: usize = 1024;
 const MAX_FOLDED_NAMES: usize = 1024;
 
 /// The single owner of what was aggregated.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Aggregator {
     generation: u64,
     start_ns: u64,
@@ -34,20 +34,20 @@ pub struct Aggregator {
     in_flight: Vec<InFlight>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Process {
     info: ProcessInfo,
     calls: FxHashMap<CallKey, Call>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Folded {
     processes: u64,
     calls: FxHashMap<CallKey, Call>,
 }
 
 /// One syscall of one process.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Call {
     total: Cell,
     /// Of the last merged interval; `recent_generation` says whether that is still the last one.
@@ -56,7 +56,7 @@ struct Call {
     errnos: BTreeMap<u16, Seen>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Recent {
     calls: u64,
     errors: u64,
@@ -161,6 +161,11 @@ impl Aggregator {
                 folded.calls.entry(*call).or_default().fold(figures);
             }
         }
+    }
+
+    /// `CLOCK_MONOTONIC` where the last interval ended; 0 before the first.
+    pub fn end_ns(&self) -> u64 {
+        self.end_ns
     }
 
     /// The view of everything merged so far.

@@ -529,10 +529,25 @@ pub fn lay_out(set: &'static [Column], scope: Scope, width: usize) -> Vec<Placed
 
 /// Name of a process as tables show it.
 pub fn process_name(process: &ProcessRow) -> String {
-    match process.folded {
-        0 if process.exited => format!("{} (ended)", process.comm),
-        0 => process.comm.to_string(),
-        many => format!("{} ({} ended)", process.comm, human::short_count(many as f64)),
+    let name = match (process.folded, process.together) {
+        (0, 0) if process.exited => format!("{} (ended)", process.comm),
+        (0, 0) => process.comm.to_string(),
+        (many, 0) => format!("{} ({} ended)", process.comm, human::short_count(many as f64)),
+        (_, many) if process.comm.is_empty() => processes(many),
+        (_, 1) => process.comm.to_string(),
+        (_, many) => format!("{} ({})", process.comm, processes(many)),
+    };
+    with_host(name, process)
+}
+
+fn processes(many: u64) -> String {
+    format!("{} process{}", human::short_count(many as f64), if many == 1 { "" } else { "es" })
+}
+
+fn with_host(name: String, process: &ProcessRow) -> String {
+    match &process.host {
+        Some(host) => format!("{name} on {}", human::safe_text(host.as_bytes())),
+        None => name,
     }
 }
 
@@ -540,7 +555,7 @@ pub fn process_name(process: &ProcessRow) -> String {
 pub fn process_label(process: &ProcessRow) -> String {
     match process.id.pid {
         0 => process_name(process),
-        pid => process_label_of(process.comm, pid),
+        pid => with_host(process_label_of(process.comm, pid), process),
     }
 }
 

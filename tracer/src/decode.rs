@@ -111,6 +111,19 @@ pub enum DecodeError {
     NoErrno(i64),
 }
 
+/// Length of a record by its first byte, in a run that takes arguments or does not; `None` for bytes that
+/// begin no record.
+#[inline]
+pub const fn record_bytes(kind: u8, args: bool) -> Option<usize> {
+    match kind {
+        kind::CALL | kind::NO_RETURN | kind::DENIED | kind::DIED => {
+            Some(if args { WITH_ARGS } else { CALL_BYTES_WITHOUT_ARGS })
+        }
+        kind::SEEN | kind::EXEC | kind::EXIT => Some(size_of::<ProcessRecord>()),
+        _ => None,
+    }
+}
+
 /// Decodes one record.
 #[inline]
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {

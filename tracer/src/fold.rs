@@ -84,10 +84,7 @@ impl Fold {
     /// Takes one record from a ring.
     pub fn take(&mut self, bytes: &[u8]) {
         match decode(bytes) {
-            Ok(Record::Call(event)) => {
-                self.take_call(&event);
-                self.aggregated += 1;
-            }
+            Ok(Record::Call(event)) => self.take_call(&event),
             Ok(Record::Process(event)) => self.take_process(&event),
             Err(error) => {
                 self.decode_failed += 1;
@@ -147,6 +144,17 @@ impl Fold {
         }
     }
 
+    /// Memory of the cells that are being filled, about.
+    pub fn bytes(&self) -> usize {
+        let cell = |filling: &Filling| size_of::<Filling>() + filling.latencies.bytes();
+        self.cells.iter().map(|filling| 2 * cell(filling)).sum()
+    }
+
+    /// Processes that are known.
+    pub fn processes(&self) -> usize {
+        self.processes.len()
+    }
+
     /// The last thing that was no record, for the log.
     pub fn take_last_error(&mut self) -> Option<DecodeError> {
         self.last_error.take()
@@ -196,7 +204,10 @@ impl Fold {
         }
     }
 
-    fn take_call(&mut self, event: &CallEvent) {
+    /// Takes a call that was decoded already.
+    #[inline]
+    pub fn take_call(&mut self, event: &CallEvent) {
+        self.aggregated += 1;
         let Filling { cell, latencies, .. } = self.filling(event.tgid, event.call);
         match event.end {
             End::Returned { outcome, latency_ns, .. } => cell.record(outcome, latency_ns, latencies),
@@ -213,7 +224,8 @@ impl Fold {
         debug_assert!(!matches!(event.end, End::Returned { outcome: Outcome::Error(0), .. }));
     }
 
-    fn take_process(&mut self, event: &ProcessEvent) {
+    /// Takes news of a process that was decoded already.
+    pub fn take_process(&mut self, event: &ProcessEvent) {
         let mut index = self.process(event.tgid);
         let known = &self.processes[index];
         if known.id.start_ns != 0 && event.start_ns != 0 && known.id.start_ns != event.start_ns {

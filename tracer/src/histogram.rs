@@ -82,6 +82,22 @@ impl Histogram {
         }
     }
 
+    /// From (bucket index, count) of the filled buckets, lowest first; `None` if they are not in this order,
+    /// beyond the layout, or add up to more than a `u64`.
+    pub fn from_indexed(filled: impl Iterator<Item = (u16, u64)>) -> Option<Self> {
+        let (mut histogram, mut next) = (Self::new(), 0);
+        for (bucket, count) in filled {
+            let index = usize::from(bucket);
+            if index < next || index >= BUCKETS || count == 0 {
+                return None;
+            }
+            next = index + 1;
+            histogram.count.checked_add(count)?;
+            histogram.add(index, count);
+        }
+        Some(histogram)
+    }
+
     /// Adds the counts of a coarser in-kernel spill histogram. Each coarse bucket goes to the fine bucket
     /// of its middle, so the error is at most half a coarse bucket (6.3 %).
     pub fn add_spilled(&mut self, counts: &[u32; SPILL_BUCKETS]) {
@@ -107,9 +123,25 @@ impl Histogram {
         self.count
     }
 
+    /// Memory behind it.
+    pub fn bytes(&self) -> usize {
+        match &self.form {
+            Form::Sparse(pairs) => pairs.capacity() * size_of::<(u16, u64)>(),
+            Form::Dense(counts) => size_of_val(&**counts),
+        }
+    }
+
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Memory beside the value itself, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.form {
+            Form::Sparse(pairs) => pairs.capacity() * size_of::<(u16, u64)>(),
+            Form::Dense(counts) => size_of_val(&counts[..]),
+        }
     }
 
     /// The filled buckets, lowest first.

@@ -91,6 +91,22 @@ pub fn short_count(number: f64) -> String {
     format!("{number:.0}")
 }
 
+/// A size with three significant digits and its unit: `512 B`, `1.20 MB`, `12.4 MB`.
+pub fn bytes(number: u64) -> String {
+    const UNITS: [(f64, &str); 4] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let number = number as f64;
+    for (unit, name) in UNITS {
+        if number >= unit * 0.9995 {
+            return match number / unit {
+                v if v < 9.995 => format!("{v:.2} {name}"),
+                v if v < 99.95 => format!("{v:.1} {name}"),
+                v => format!("{v:.0} {name}"),
+            };
+        }
+    }
+    format!("{number:.0} B")
+}
+
 /// A share of `whole` in percent: `0`, `0.01`, `31.4`, `100`; empty whole gives `-`.
 pub fn percent(part: f64, whole: f64) -> String {
     if whole <= 0.0 {
@@ -152,6 +168,9 @@ mod tests {
         assert_eq!(percent(1.0, 0.0), "-");
         assert_eq!(percent(0.0, 5.0), "0");
         assert_eq!(percent(1.0, 3.0), "33.3");
+        for (number, text) in [(0, "0 B"), (999, "999 B"), (1_200, "1.20 kB"), (12_400_000, "12.4 MB")] {
+            assert_eq!(bytes(number), text);
+        }
         assert_eq!(clock(133_000_000_000), "02:13");
         assert_eq!(clock(3_733_000_000_000), "1:02:13");
     }

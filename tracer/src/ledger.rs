@@ -86,6 +86,21 @@ impl LedgerCounts {
         ])
     }
 
+    /// The counter that [`LedgerCounts::named`] gives this name.
+    pub fn by_name_mut(&mut self, name: &str) -> Option<&mut u64> {
+        match name {
+            "missed_enter" => Some(&mut self.missed_enter),
+            "missed_exit" => Some(&mut self.missed_exit),
+            "aggregated" => Some(&mut self.aggregated),
+            "decode_failed" => Some(&mut self.decode_failed),
+            "user_queue_dropped" => Some(&mut self.user_queue_dropped),
+            _ => {
+                let counter = Counter::ALL.iter().find(|counter| counter.name() == name)?;
+                self.kernel.get_mut(*counter as usize)
+            }
+        }
+    }
+
     /// Calls made that are in no cell: dropped, never tracked, or never shown to us.
     pub fn calls_missing(&self) -> u64 {
         use Counter::{Lost, NrMismatch, Overwritten, StartInsertFailed, Unexplained};

@@ -1,6 +1,8 @@
 //! What a screen or report says about the run itself, beside its figures. Plain data, filled in by the
 //! commands.
 
+use serde::{Deserialize, Serialize};
+
 /// The run as its header shows it. Text is raw: the views escape it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunInfo {
@@ -10,6 +12,8 @@ pub struct RunInfo {
     pub host: String,
     /// Filters that the kernel applies, as the user gave them: calls they exclude are in no figure.
     pub filter: Option<String>,
+    /// Which part of a recording the figures are of, in words; `None` for all of it, and live.
+    pub part: Option<String>,
     /// Program family: `raw` or `classic`.
     pub family: String,
     /// Fill of the fullest ring, 0 to 1.
@@ -18,8 +22,70 @@ pub struct RunInfo {
     pub own_cpu_percent: f64,
     /// Time our programs add to one call, in ns; `None` where the kernel does not measure it.
     pub ns_per_call: Option<f64>,
+    /// Where the figures come from.
+    pub origin: Origin,
+    /// The recording that is being written; `None` while none is.
+    pub recording: Option<Recording>,
     /// Why the run ended; `None` while it goes on.
     pub ended: Option<String>,
     /// Limits of this run that change how its figures are to be read, one sentence each.
     pub notices: Vec<String>,
+}
+
+/// What a run was, for whoever reads its figures later: the first line of JSON Lines and the metadata of a
+/// recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Meta {
+    /// Version of the tool.
+    pub version: String,
+    /// Host name.
+    pub host: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine architecture.
+    pub arch: String,
+    /// The kernel's id of the boot: `start_ns` of two files can be compared only where it is the same.
+    pub boot_id: String,
+    /// CPUs that were online.
+    pub cpus: u32,
+    /// Program family in use.
+    pub family: String,
+    /// SHA-256 of the programs' object file.
+    pub object: String,
+    /// What is traced, in words.
+    pub target: String,
+    /// Which calls count, in words; empty for all.
+    pub filter: String,
+    /// The command line of the tool.
+    pub command: Vec<String>,
+    /// Whether the six arguments of each call were taken.
+    pub args: bool,
+    /// Intended length of an interval.
+    pub interval_ns: u64,
+    /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.
+    pub start_ns: u64,
+    /// The same moment in ns since 1970.
+    pub start_unix_ns: u64,
+    /// What the reader must know about these figures.
+    pub notices: Vec<String>,
+}
+
+/// Where figures come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The running kernel.
+    #[default]
+    Live,
+    /// A recording.
+    Replay,
+}
+
+/// A recording while it is being written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// Its file, as the user would name it.
+    pub file: String,
+    /// Bytes written so far.
+    pub bytes: u64,
 }

@@ -41,6 +41,10 @@ pub struct ProcessRow {
     pub exited: bool,
     /// How many ended processes this row stands for; 0 for a single process.
     pub folded: u64,
+    /// How many processes a report took together in this row, ended or not; 0 when it did not.
+    pub together: u64,
+    /// The host it is on, where figures come from several.
+    pub host: Option<Arc<str>>,
     /// All its calls, waiting ones included.
     pub all: CallStats,
     /// Its calls that do not wait by design.

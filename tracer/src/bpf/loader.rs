@@ -28,6 +28,13 @@ use crate::process::Comm;
 /// The compiled programs, built from `tracer-ebpf` by `cargo xtask build-ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tracer.bpf.o");
 
+/// SHA-256 of the object file, as its provenance has it.
+pub fn object_sha256() -> &'static str {
+    let provenance = include_str!("../../bpf/PROVENANCE.toml");
+    let object = provenance.split("[object]").nth(1).unwrap_or_default();
+    object.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
+}
+
 /// Inode of the initial PID namespace.
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>
 const INITIAL_PIDNS: u64 = 0xEFFF_FFFC;

@@ -9,13 +9,13 @@ use anyhow::Result;
 use crate::bpf::loader::LoadError;
 use crate::bpf::{facts, preflight};
 use crate::cli::{Verb, exit_status};
-use crate::config::{Settings, SettingsError};
+use crate::config::{SettingsError, TopSettings};
 use crate::launch::LaunchError;
 
 /// Does what the command line says; the result is the exit status.
 pub fn run(verb: Verb) -> Result<u8> {
     match verb {
-        Verb::Top(options) => top::run(&Settings::try_from(options)?),
+        Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
     }
 }
 

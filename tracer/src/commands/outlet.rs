@@ -6,10 +6,10 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result};
 
-use crate::config::{Destination, Settings};
-use crate::report::json::{JsonLines, Meta};
+use crate::config::{Destination, TopSettings};
+use crate::report::json::JsonLines;
 use crate::report::{Scope, write_tables};
-use crate::run::RunInfo;
+use crate::run::{Meta, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::source::live::Tick;
 
@@ -23,7 +23,7 @@ pub(super) enum Outlet {
 
 impl Outlet {
     /// Opens what the settings name.
-    pub(super) fn open(settings: &Settings) -> Result<Self> {
+    pub(super) fn open(settings: &TopSettings) -> Result<Self> {
         let out: Box<dyn Write> = match settings.destination() {
             Destination::Stdout => Box::new(io::stdout()),
             Destination::Stderr => Box::new(io::stderr()),

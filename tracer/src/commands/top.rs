@@ -11,15 +11,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::aggregate::Aggregator;
-use crate::bpf::loader::{Family, Kernel, Plan};
+use crate::bpf::loader::{Family, Kernel, Plan, object_sha256};
 use crate::bpf::sys;
 use crate::cli::exit_status;
 use crate::commands::outlet::Outlet;
 use crate::commands::target::{Found, watch_ends};
-use crate::config::{FamilyChoice, Settings, Target};
+use crate::config::{FamilyChoice, Target, TopSettings, Tracing};
 use crate::launch::{self, CapturedOutput, Streams};
-use crate::report::json::Meta;
-use crate::run::RunInfo;
+use crate::run::{Meta, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::source::live::{Live, Tick};
 use crate::syscalls::filter::SyscallSet;
@@ -28,8 +27,11 @@ use crate::tui;
 /// Intervals that may wait for us; beyond it they join into longer ones.
 const QUEUE: usize = 4;
 
+/// Requests of the screen's user that may wait for us.
+const CONTROLS: usize = 16;
+
 /// Runs until the end; the result is the exit status.
-pub(super) fn run(settings: &Settings) -> Result<u8> {
+pub(super) fn run(settings: &TopSettings) -> Result<u8> {
     let screen = !settings.output.json
         && !settings.output.plain
         && settings.output.file.is_none()
@@ -44,8 +46,8 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
     // Before anything of ours could write to it: a bad path is an error now and not after the run.
     let outlet = if screen { None } else { Some(Outlet::open(settings)?) };
     let streams = if screen { Streams::Capture } else { Streams::Inherit };
-    let found = Found::find(&settings.target, streams)?;
-    let session = Session::start(settings, found)?;
+    let found = Found::find(&settings.tracing.target, streams)?;
+    let session = Session::start(&settings.tracing, found)?;
     let outcome = runtime.block_on(session.follow(settings, outlet));
     // A thread that waits for a signal or a key must not keep us.
     runtime.shutdown_background();
@@ -70,18 +72,18 @@ struct Command {
 }
 
 impl Session {
-    fn start(settings: &Settings, found: Found) -> Result<Self> {
-        let label = found.label(&settings.target);
-        let plan = plan(settings, &found);
+    fn start(tracing: &Tracing, found: Found) -> Result<Self> {
+        let label = found.label(&tracing.target);
+        let plan = plan(tracing, &found);
         let mut kernel = Kernel::load(&plan)?;
         let start_ns = sys::monotonic_ns();
         found.attach(&mut kernel)?;
         let info = RunInfo {
             target: label,
             host: host_name(),
-            filter: filter_words(settings),
+            filter: filter_words(tracing),
             family: kernel.family().name().to_owned(),
-            notices: [found.notices(), notices(&kernel, settings)].concat(),
+            notices: [found.notices(), notices(&kernel, tracing)].concat(),
             ..RunInfo::default()
         };
         let meta = Meta {
@@ -89,10 +91,15 @@ impl Session {
             host: info.host.clone(),
             kernel: kernel_release(),
             arch: std::env::consts::ARCH.to_owned(),
+            boot_id: read_line("/proc/sys/kernel/random/boot_id"),
+            cpus: std::thread::available_parallelism().map_or(0, |cpus| cpus.get() as u32),
             family: info.family.clone(),
+            object: object_sha256().to_owned(),
             target: info.target.clone(),
             filter: info.filter.clone().unwrap_or_default(),
-            interval_ns: settings.interval.as_nanos() as u64,
+            command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            args: tracing.args,
+            interval_ns: tracing.interval.as_nanos() as u64,
             start_ns,
             start_unix_ns: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -100,7 +107,7 @@ impl Session {
             notices: info.notices.clone(),
         };
         let (sender, ticks) = mpsc::channel(QUEUE);
-        let live = Live::start(kernel, settings.interval, start_ns, sender)
+        let live = Live::start(kernel, tracing.interval, start_ns, sender)
             .context("cannot start the drain thread")?;
         let watched = found.pids();
         let command = match found {
@@ -111,7 +118,7 @@ impl Session {
     }
 
     /// Shows what comes until the end.
-    async fn follow(mut self, settings: &Settings, outlet: Option<Outlet>) -> Result<u8> {
+    async fn follow(mut self, settings: &TopSettings, outlet: Option<Outlet>) -> Result<u8> {
         let mut target_end = watch_ends(&self.watched).context("cannot start a thread")?;
         let (snapshots, shown) = watch::channel(Arc::new(Snapshot::default()));
         let (infos, info_shown) = watch::channel(self.info.clone());
@@ -119,7 +126,9 @@ impl Session {
         let mut cost = OwnCost::new();
         let mut outlet = outlet;
         // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
-        let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(shown, info_shown)));
+        let (controls, _asked) = mpsc::channel(CONTROLS);
+        let feed = tui::Feed { snapshots: shown, status: info_shown, controls };
+        let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(feed)));
         let mut closed = None;
         if let Some(outlet) = &mut outlet
             && !reader_is_there(outlet.begin(&self.meta))?
@@ -130,7 +139,7 @@ impl Session {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let deadline = async {
-            match settings.duration {
+            match settings.tracing.duration {
                 Some(duration) => tokio::time::sleep(duration).await,
                 None => std::future::pending().await,
             }
@@ -316,29 +325,29 @@ impl OwnCost {
     }
 }
 
-fn plan(settings: &Settings, found: &Found) -> Plan {
+fn plan(tracing: &Tracing, found: &Found) -> Plan {
     Plan {
-        family: match settings.family {
+        family: match tracing.family {
             FamilyChoice::Raw => Family::Raw,
             FamilyChoice::Classic => Family::Classic,
             FamilyChoice::Auto => Family::for_release(&kernel_release()),
         },
-        whole_host: matches!(settings.target, Target::WholeHost),
+        whole_host: matches!(tracing.target, Target::WholeHost),
         only_pid: match found.pids()[..] {
             [pid] if !found.follows() => Some(pid),
             _ => None,
         },
         follow: found.follows(),
         comms: found.names().to_vec(),
-        args: settings.args,
-        syscalls: settings.filter.syscalls.as_ref().map(SyscallSet::bitmap),
-        failed_only: settings.filter.failed_only,
-        slower_ns: settings.filter.slower_ns,
-        ring_bytes: settings.ring_bytes,
+        args: tracing.args,
+        syscalls: tracing.filter.syscalls.as_ref().map(SyscallSet::bitmap),
+        failed_only: tracing.filter.failed_only,
+        slower_ns: tracing.filter.slower_ns,
+        ring_bytes: tracing.ring_bytes,
     }
 }
 
-fn notices(kernel: &Kernel, settings: &Settings) -> Vec<String> {
+fn notices(kernel: &Kernel, tracing: &Tracing) -> Vec<String> {
     let mut notices = Vec::new();
     if !kernel.knows_compat() {
         notices.push(
@@ -353,7 +362,7 @@ fn notices(kernel: &Kernel, settings: &Settings) -> Vec<String> {
         );
     }
     let safe = Family::for_release(&kernel_release());
-    if settings.family == FamilyChoice::Raw && safe == Family::Classic {
+    if tracing.family == FamilyChoice::Raw && safe == Family::Classic {
         notices.push(
             "this kernel can preempt raw tracepoint programs and then skips calls; --program-family classic \
              loses none"
@@ -363,16 +372,16 @@ fn notices(kernel: &Kernel, settings: &Settings) -> Vec<String> {
     notices
 }
 
-fn filter_words(settings: &Settings) -> Option<String> {
+fn filter_words(tracing: &Tracing) -> Option<String> {
     let mut words = Vec::new();
-    if let Some(set) = &settings.filter.syscalls {
+    if let Some(set) = &tracing.filter.syscalls {
         words.push(set.to_string());
     }
-    if settings.filter.failed_only {
+    if tracing.filter.failed_only {
         words.push("failed only".to_owned());
     }
-    if settings.filter.slower_ns > 0 {
-        words.push(format!("slower than {}", crate::human::duration(settings.filter.slower_ns)));
+    if tracing.filter.slower_ns > 0 {
+        words.push(format!("slower than {}", crate::human::duration(tracing.filter.slower_ns)));
     }
     (!words.is_empty()).then(|| words.join(", "))
 }

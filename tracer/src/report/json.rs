@@ -9,42 +9,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
+use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
+use crate::run::Meta;
 use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot};
 use crate::syscalls;
-
-/// What a run is, for whoever reads its lines later. The first line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Version of the tool.
-    pub version: String,
-    /// Host name.
-    pub host: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Machine architecture.
-    pub arch: String,
-    /// Program family in use.
-    pub family: String,
-    /// What is traced, in words.
-    pub target: String,
-    /// Which calls count, in words; empty for all.
-    pub filter: String,
-    /// Intended length of an interval.
-    pub interval_ns: u64,
-    /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.
-    pub start_ns: u64,
-    /// The same moment in ns since 1970.
-    pub start_unix_ns: u64,
-    /// What the reader must know about these figures.
-    pub notices: Vec<String>,
-}
 
 /// Writes lines to `W`, and flushes after each group of lines, so that a reader at the other end of a pipe
 /// is never an interval behind.
@@ -82,17 +57,46 @@ impl<W: Write> JsonLines<W> {
 
     /// Everything since the start.
     pub fn totals(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.write_totals(snapshot, true)
+    }
+
+    /// Totals of a part of what the ledger counted: whether that ledger is balanced is not said.
+    pub fn totals_of_part(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.write_totals(snapshot, false)
+    }
+
+    /// Failed calls by errno, whosever they are.
+    pub fn errnos(&mut self, groups: &[ErrnoGroup], end_ns: u64) -> io::Result<()> {
+        for group in groups {
+            self.line(&Line::Errno(ErrnoLine {
+                subject: None,
+                total: Some(Total { scope: Scope::Total, end_ns }),
+                errno: syscalls::errno::name(group.errno),
+                count: group.count,
+            }))?;
+        }
+        self.out.flush()
+    }
+
+    /// One of the lines that verbs other than `top` add.
+    pub fn value(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut self.out, Ascii);
+        line.serialize(&mut serializer)?;
+        self.out.write_all(b"\n")
+    }
+
+    fn write_totals(&mut self, snapshot: &Snapshot, whole: bool) -> io::Result<()> {
         let span = Span { scope: Scope::Total, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns };
         for row in rows_of_snapshot(snapshot) {
             self.row(span, &row)?;
         }
         let in_flight_now = snapshot.all.in_flight;
-        let imbalances = snapshot.ledger.imbalances(in_flight_now);
+        let imbalances = whole.then(|| snapshot.ledger.imbalances(in_flight_now));
         self.line(&Line::Ledger(LedgerLine {
             span,
             counts: &snapshot.ledger,
             in_flight_now,
-            imbalances: Some(imbalances.iter().map(ToString::to_string).collect()),
+            imbalances: imbalances.map(|found| found.iter().map(ToString::to_string).collect()),
         }))?;
         self.out.flush()
     }
@@ -108,7 +112,8 @@ impl<W: Write> JsonLines<W> {
         self.line(&Line::Cell(CellLine::new(subject(), row)))?;
         for &(errno, count) in &row.errnos {
             self.line(&Line::Errno(ErrnoLine {
-                subject: subject(),
+                subject: Some(subject()),
+                total: None,
                 errno: syscalls::errno::name(errno),
                 count,
             }))?;
@@ -121,17 +126,17 @@ impl<W: Write> JsonLines<W> {
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        let mut serializer = serde_json::Serializer::with_formatter(&mut self.out, Ascii);
-        line.serialize(&mut serializer)?;
-        self.out.write_all(b"\n")
+        self.value(line)
     }
 }
 
 /// One syscall of one process over some span, wherever it came from.
 struct Row<'a> {
     process: ProcessId,
+    host: Option<&'a str>,
     comm: Comm,
     folded: u64,
+    together: u64,
     call: CallKey,
     name: Cow<'a, str>,
     stats: Cow<'a, CallStats>,
@@ -142,13 +147,15 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn from_snapshot(process: &ProcessRow, call: &'a CallRow) -> Self {
+    fn from_snapshot(process: &'a ProcessRow, call: &'a CallRow) -> Self {
         let mut errnos: Vec<(u16, u64)> = call.errnos.iter().map(|row| (row.errno, row.count)).collect();
         errnos.sort_unstable();
         Self {
             process: process.id,
+            host: process.host.as_deref(),
             comm: process.comm,
             folded: process.folded,
+            together: process.together,
             call: call.call,
             name: Cow::Borrowed(&call.name),
             stats: Cow::Borrowed(&call.stats),
@@ -161,7 +168,9 @@ impl<'a> Row<'a> {
         Self {
             process: key.process,
             comm: interval.processes.get(&key.process).map(|info| info.comm).unwrap_or_default(),
+            host: None,
             folded: 0,
+            together: 0,
             call: key.call,
             name: syscalls::name(key.call),
             stats: Cow::Owned(CallStats {
@@ -207,7 +216,7 @@ fn rows_of_snapshot(snapshot: &Snapshot) -> impl Iterator<Item = Row<'_>> {
         .iter()
         .flat_map(|process| process.calls.iter().map(move |call| Row::from_snapshot(process, call)))
         .collect();
-    rows.sort_by_key(|row| (row.process, row.comm, row.call));
+    rows.sort_by_key(|row| (row.process, row.host, row.comm, row.call));
     rows.into_iter()
 }
 
@@ -240,11 +249,21 @@ enum Line<'a> {
     Ledger(LedgerLine<'a>),
 }
 
+/// When a line about all calls was true.
+#[derive(Serialize)]
+struct Total {
+    scope: Scope,
+    end_ns: u64,
+}
+
 /// What cells, errnos and open calls have in common.
 #[derive(Serialize)]
 struct Subject<'a> {
     scope: Scope,
     end_ns: u64,
+    /// Where figures of several hosts were put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     pid: u32,
     /// Tells apart two processes that had the same PID; 0 when not known.
     process_start_ns: u64,
@@ -262,6 +281,7 @@ impl<'a> Subject<'a> {
         Self {
             scope: span.scope,
             end_ns: span.end_ns,
+            host: row.host,
             pid: row.process.pid,
             process_start_ns: row.process.start_ns,
             comm: String::from_utf8_lossy(bytes).into_owned(),
@@ -300,6 +320,9 @@ struct CellLine<'a> {
     /// How many ended processes of this name the row stands for.
     #[serde(skip_serializing_if = "is_zero")]
     folded: u64,
+    /// How many processes a grouped report took together in the row.
+    #[serde(skip_serializing_if = "is_zero")]
+    processes: u64,
 }
 
 impl<'a> CellLine<'a> {
@@ -322,6 +345,7 @@ impl<'a> CellLine<'a> {
             p99_ns: stats.quantile_ns(0.99),
             p999_ns: stats.quantile_ns(0.999),
             folded: row.folded,
+            processes: row.together,
         }
     }
 }
@@ -334,7 +358,10 @@ fn is_zero(number: &u64) -> bool {
 #[derive(Serialize)]
 struct ErrnoLine<'a> {
     #[serde(flatten)]
-    subject: Subject<'a>,
+    subject: Option<Subject<'a>>,
+    /// Instead of a subject, where the line is about all calls.
+    #[serde(flatten)]
+    total: Option<Total>,
     errno: Cow<'static, str>,
     count: u64,
 }

@@ -4,4 +4,4 @@ pub mod json;
 mod table;
 
 pub use crate::columns::Scope;
-pub use table::write_tables;
+pub use table::{Limits, write_tables, write_tables_within};

@@ -9,14 +9,31 @@ use crate::run::RunInfo;
 use crate::snapshot::{ProcessRow, Snapshot};
 use crate::trust;
 
-/// Processes in the table of an interval, and in the one at the end.
-const MAX_PROCESSES: [usize; 2] = [20, 50];
+/// How much of a snapshot is printed; what is left out is counted in a line of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows in the table of processes.
+    pub processes: usize,
+    /// Processes whose calls are listed.
+    pub detailed: usize,
+    /// Rows in each table of calls.
+    pub calls: usize,
+    /// Rows in the table of errors.
+    pub errors: usize,
+}
 
-/// Processes whose calls are listed.
-const MAX_DETAILED: usize = 5;
+impl Limits {
+    /// What suits an interval, or the end of a run.
+    pub fn of(scope: Scope) -> Self {
+        let processes = if scope == Scope::Total { 50 } else { 20 };
+        Self { processes, detailed: 5, calls: usize::MAX, errors: 15 }
+    }
 
-/// Rows in the table of errors.
-const MAX_ERRORS: usize = 15;
+    /// `rows` in each table.
+    pub fn top(rows: usize) -> Self {
+        Self { processes: rows, detailed: rows.min(5), calls: rows, errors: rows }
+    }
+}
 
 /// Width of lines, in cells: an interval leaves out what only the end can tell.
 const LINE_WIDTH: [usize; 2] = [96, 140];
@@ -28,17 +45,29 @@ pub fn write_tables(
     run: &RunInfo,
     scope: Scope,
 ) -> io::Result<()> {
+    write_tables_within(out, snapshot, run, scope, &Limits::of(scope))
+}
+
+/// The same with as many rows as are wanted.
+pub fn write_tables_within(
+    out: &mut impl Write,
+    snapshot: &Snapshot,
+    run: &RunInfo,
+    scope: Scope,
+    limits: &Limits,
+) -> io::Result<()> {
     let at = Context::new(snapshot, scope);
     write_header(out, snapshot, run, scope)?;
     if let [process] = &snapshot.processes[..] {
         writeln!(out, "\n{}", columns::process_label(process))?;
-        write_calls(out, process, &at)?;
+        write_calls(out, process, &at, limits)?;
     } else if snapshot.processes.is_empty() {
-        writeln!(out, "\nno calls seen yet")?;
+        let none = if run.part.is_some() { "no calls in this part" } else { "no calls seen yet" };
+        writeln!(out, "\n{none}")?;
     } else {
-        write_processes(out, snapshot, &at)?;
+        write_processes(out, snapshot, &at, limits)?;
     }
-    write_errors(out, snapshot, &at)?;
+    write_errors(out, snapshot, &at, limits)?;
     if snapshot.processes.iter().any(|process| process.calls.iter().any(columns::is_stuck)) {
         writeln!(out, "\n! before a row: a call is open for longer than 99 in 100 calls like it took")?;
     }
@@ -82,14 +111,21 @@ fn write_header(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo, scope:
             "rates and BUSY% of the last {}, latencies since the start",
             human::duration(snapshot.recent_ns)
         ),
-        Scope::Total => writeln!(out, "totals since the start"),
+        Scope::Total => match &run.part {
+            Some(part) => writeln!(out, "totals of {}", human::safe_text(part.as_bytes())),
+            None => writeln!(out, "totals since the start"),
+        },
     }
 }
 
-fn write_processes(out: &mut impl Write, snapshot: &Snapshot, at: &Context) -> io::Result<()> {
-    let limit = MAX_PROCESSES[usize::from(at.scope == Scope::Total)];
+fn write_processes(
+    out: &mut impl Write,
+    snapshot: &Snapshot,
+    at: &Context,
+    limits: &Limits,
+) -> io::Result<()> {
     let rows = sorted(snapshot.processes.iter().map(Row::Process).collect(), &columns::PROCESSES, "busy", at);
-    let (shown, hidden) = rows.split_at(rows.len().min(limit));
+    let (shown, hidden) = rows.split_at(rows.len().min(limits.processes));
     writeln!(out)?;
     let mut lines = shown.to_vec();
     lines.push(Row::Sum {
@@ -119,22 +155,24 @@ fn write_processes(out: &mut impl Write, snapshot: &Snapshot, at: &Context) -> i
         table.write_row(out, row)?;
     }
     let detailed =
-        shown.iter().filter(|&&row| columns::rank(row, at.scope) < Rank::Waiting).take(MAX_DETAILED);
+        shown.iter().filter(|&&row| columns::rank(row, at.scope) < Rank::Waiting).take(limits.detailed);
     for row in detailed {
         if let Row::Process(process) = row {
             writeln!(out, "\ncalls of {}", columns::process_label(process))?;
-            write_calls(out, process, at)?;
+            write_calls(out, process, at, limits)?;
         }
     }
     Ok(())
 }
 
-fn write_calls(out: &mut impl Write, process: &ProcessRow, at: &Context) -> io::Result<()> {
+fn write_calls(out: &mut impl Write, process: &ProcessRow, at: &Context, limits: &Limits) -> io::Result<()> {
     let table = Table::new(&columns::CALLS_OF_PROCESS, at);
     table.write_head(out)?;
-    for row in sorted(process.calls.iter().map(Row::Call).collect(), &columns::CALLS_OF_PROCESS, "busy", at) {
+    let rows = sorted(process.calls.iter().map(Row::Call).collect(), &columns::CALLS_OF_PROCESS, "busy", at);
+    for &row in rows.iter().take(limits.calls) {
         table.write_row(out, row)?;
     }
+    write_more(out, rows.len(), limits.calls)?;
     table.write_row(
         out,
         Row::Sum {
@@ -146,7 +184,7 @@ fn write_calls(out: &mut impl Write, process: &ProcessRow, at: &Context) -> io::
     )
 }
 
-fn write_errors(out: &mut impl Write, snapshot: &Snapshot, at: &Context) -> io::Result<()> {
+fn write_errors(out: &mut impl Write, snapshot: &Snapshot, at: &Context, limits: &Limits) -> io::Result<()> {
     let rows: Vec<Row<'_>> = snapshot
         .processes
         .iter()
@@ -161,13 +199,18 @@ fn write_errors(out: &mut impl Write, snapshot: &Snapshot, at: &Context) -> io::
     writeln!(out, "\nerrors")?;
     let table = Table::new(&columns::ERRNOS, at);
     table.write_head(out)?;
-    for &row in rows.iter().take(MAX_ERRORS) {
+    for &row in rows.iter().take(limits.errors) {
         table.write_row(out, row)?;
     }
-    if let Some(more) = rows.len().checked_sub(MAX_ERRORS).filter(|&more| more > 0) {
-        writeln!(out, "  ... {} more", human::count(more as u64))?;
+    write_more(out, rows.len(), limits.errors)
+}
+
+/// Says how many rows of a table are not printed.
+fn write_more(out: &mut impl Write, rows: usize, limit: usize) -> io::Result<()> {
+    match rows.saturating_sub(limit) {
+        0 => Ok(()),
+        more => writeln!(out, "  ... {} more", human::count(more as u64)),
     }
-    Ok(())
 }
 
 fn calls_in_scope(row: Row<'_>, at: &Context) -> u64 {
@@ -277,7 +320,7 @@ mod tests {
             let snapshot = fixture::crowd(120);
             let text = text(&snapshot, &fixture::run(), scope);
             let at = Context::new(&snapshot, scope);
-            let limit = MAX_PROCESSES[usize::from(scope == Scope::Total)];
+            let limit = Limits::of(scope).processes;
             let more = text.lines().find(|line| line.contains("more processes")).expect("a line of the rest");
             let hidden = 120 - limit;
             assert!(more.contains(&format!("... {hidden} more processes")), "{more}");

@@ -1,6 +1,7 @@
 //! What syscalls are called, what kind they are, and which of them a filter wants: everything that depends
 //! on what a number means and on nothing else.
 
+pub mod arity;
 pub mod classes;
 pub mod errno;
 pub mod filter;
@@ -27,6 +28,14 @@ pub fn name(call: CallKey) -> Cow<'static, str> {
     match names::entry(call) {
         Some(entry) => Cow::Borrowed(&entry.shown),
         None => Cow::Owned(format!("{}syscall_{}", prefix(call.abi), without_x32_bit(call))),
+    }
+}
+
+/// The name in the call's own table, without the prefix that [`name`] gives foreign ones.
+pub fn plain_name(call: CallKey) -> Cow<'static, str> {
+    match names::entry(call) {
+        Some(entry) => Cow::Borrowed(entry.name),
+        None => Cow::Owned(format!("syscall_{}", without_x32_bit(call))),
     }
 }
 

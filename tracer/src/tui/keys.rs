@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::message::{Command, Message, View};
+use crate::run::Origin;
 
 /// What keys mean depends on what is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(crate) struct Binding {
     pub(crate) keys: &'static [Key],
     /// Where they do.
     pub(crate) modes: &'static [Mode],
+    /// With which figures they do.
+    pub(crate) origins: &'static [Origin],
     /// How help names the keys.
     pub(crate) label: &'static str,
     /// Key and word in the footer, where it is listed there.
@@ -67,11 +70,15 @@ const TABLE: &[Mode] = &[Mode::Table];
 const LISTS: &[Mode] = &[Mode::Table, Mode::Detail, Mode::SortMenu, Mode::Help];
 const FILTER: &[Mode] = &[Mode::Filter];
 
+const EVERY: &[Origin] = &[Origin::Live, Origin::Replay];
+const LIVE: &[Origin] = &[Origin::Live];
+
 /// Every binding, the ones a newcomer needs first.
 pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Enter)],
         modes: TABLE,
+        origins: EVERY,
         label: "Enter",
         footer: Some(("Enter", "open")),
         help: "open the selected row: a process, a syscall",
@@ -80,6 +87,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Enter)],
         modes: &[Mode::SortMenu],
+        origins: EVERY,
         label: "Enter",
         footer: Some(("Enter", "sort by it")),
         help: "sort by the selected column",
@@ -88,6 +96,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Enter)],
         modes: FILTER,
+        origins: EVERY,
         label: "Enter",
         footer: Some(("Enter", "keep")),
         help: "keep the filter",
@@ -96,6 +105,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Esc), key(KeyCode::Backspace)],
         modes: TABLE,
+        origins: EVERY,
         label: "Esc Backspace",
         footer: Some(("Esc", "back")),
         help: "back; on the first screen: drop the filter",
@@ -104,6 +114,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Esc), key(KeyCode::Backspace)],
         modes: &[Mode::Detail],
+        origins: EVERY,
         label: "Esc Backspace",
         footer: Some(("Esc", "back")),
         help: "back to the syscalls",
@@ -112,6 +123,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Esc), char('q'), char('?'), key(KeyCode::F(1)), char('s'), key(KeyCode::F(6))],
         modes: &[Mode::SortMenu, Mode::Help],
+        origins: EVERY,
         label: "Esc q",
         footer: Some(("Esc", "close")),
         help: "close",
@@ -120,6 +132,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Esc)],
         modes: FILTER,
+        origins: EVERY,
         label: "Esc",
         footer: Some(("Esc", "drop")),
         help: "drop the filter",
@@ -128,6 +141,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Backspace)],
         modes: FILTER,
+        origins: EVERY,
         label: "Backspace",
         footer: None,
         help: "delete the last character",
@@ -136,6 +150,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[ctrl('u')],
         modes: FILTER,
+        origins: EVERY,
         label: "Ctrl-U",
         footer: None,
         help: "delete everything",
@@ -144,6 +159,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('/'), key(KeyCode::F(4))],
         modes: TABLE,
+        origins: EVERY,
         label: "/ F4",
         footer: Some(("/", "filter")),
         help: "filter by words or pid: comm: sys: err:, ! before one excludes",
@@ -152,6 +168,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('s'), key(KeyCode::F(6))],
         modes: TABLE,
+        origins: EVERY,
         label: "s F6",
         footer: Some(("s", "sort")),
         help: "choose the column to sort by",
@@ -160,6 +177,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Right), char('l'), char('>')],
         modes: TABLE,
+        origins: EVERY,
         label: "Right l >",
         footer: None,
         help: "sort by the next column",
@@ -168,6 +186,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Left), char('h'), char('<')],
         modes: TABLE,
+        origins: EVERY,
         label: "Left h <",
         footer: None,
         help: "sort by the column before",
@@ -176,6 +195,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('I'), char('r')],
         modes: TABLE,
+        origins: EVERY,
         label: "I r",
         footer: None,
         help: "turn the order round",
@@ -184,6 +204,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('P')],
         modes: TABLE,
+        origins: EVERY,
         label: "P",
         footer: None,
         help: "sort by busy time",
@@ -192,6 +213,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('T')],
         modes: TABLE,
+        origins: EVERY,
         label: "T",
         footer: None,
         help: "sort by total time",
@@ -200,6 +222,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('L')],
         modes: TABLE,
+        origins: EVERY,
         label: "L",
         footer: None,
         help: "sort by the 99th percentile",
@@ -208,6 +231,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('E')],
         modes: TABLE,
+        origins: EVERY,
         label: "E",
         footer: None,
         help: "sort by errors",
@@ -216,6 +240,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('C')],
         modes: TABLE,
+        origins: EVERY,
         label: "C",
         footer: None,
         help: "sort by calls",
@@ -224,6 +249,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char(' '), char('p')],
         modes: SCREENS,
+        origins: EVERY,
         label: "Space p",
         footer: Some(("Space", "pause")),
         help: "freeze the screen, or jump to now; counting goes on",
@@ -232,6 +258,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('b')],
         modes: TABLE,
+        origins: EVERY,
         label: "b",
         footer: Some(("b", "waiting")),
         help: "hide or show what is idle, has ended or waits by design",
@@ -240,14 +267,25 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('q'), key(KeyCode::F(10))],
         modes: SCREENS,
+        origins: EVERY,
         label: "q F10",
         footer: Some(("q", "quit")),
         help: "quit",
         command: Command::Quit,
     },
     Binding {
+        keys: &[char('R')],
+        modes: SCREENS,
+        origins: LIVE,
+        label: "R",
+        footer: Some(("R", "record")),
+        help: "start a recording, or end it",
+        command: Command::ToggleRecording,
+    },
+    Binding {
         keys: &[char('i')],
         modes: SCREENS,
+        origins: EVERY,
         label: "i",
         footer: Some(("i", "totals")),
         help: "rates of the last interval, or totals since the start",
@@ -256,6 +294,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Tab)],
         modes: SCREENS,
+        origins: EVERY,
         label: "Tab",
         footer: Some(("Tab", "view")),
         help: "next view",
@@ -264,6 +303,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::BackTab)],
         modes: SCREENS,
+        origins: EVERY,
         label: "Shift-Tab",
         footer: None,
         help: "the view before",
@@ -272,6 +312,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('1')],
         modes: SCREENS,
+        origins: EVERY,
         label: "1",
         footer: None,
         help: "processes",
@@ -280,6 +321,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('2')],
         modes: SCREENS,
+        origins: EVERY,
         label: "2",
         footer: None,
         help: "syscalls of all processes",
@@ -288,6 +330,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('3'), char('e')],
         modes: SCREENS,
+        origins: EVERY,
         label: "3 e",
         footer: None,
         help: "errors of all processes",
@@ -296,6 +339,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Down), char('j')],
         modes: LISTS,
+        origins: EVERY,
         label: "Down j",
         footer: None,
         help: "down",
@@ -304,6 +348,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Up), char('k')],
         modes: LISTS,
+        origins: EVERY,
         label: "Up k",
         footer: None,
         help: "up",
@@ -312,6 +357,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::PageDown), ctrl('d')],
         modes: LISTS,
+        origins: EVERY,
         label: "PgDn Ctrl-D",
         footer: None,
         help: "a screen down",
@@ -320,6 +366,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::PageUp), ctrl('u')],
         modes: LISTS,
+        origins: EVERY,
         label: "PgUp Ctrl-U",
         footer: None,
         help: "a screen up",
@@ -328,6 +375,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Home), char('g')],
         modes: LISTS,
+        origins: EVERY,
         label: "Home g",
         footer: None,
         help: "to the first row, and stay on the first as rows move",
@@ -336,6 +384,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::End), char('G')],
         modes: LISTS,
+        origins: EVERY,
         label: "End G",
         footer: None,
         help: "to the last row",
@@ -344,6 +393,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[ctrl('c')],
         modes: ANYWHERE,
+        origins: EVERY,
         label: "Ctrl-C",
         footer: None,
         help: "quit",
@@ -353,6 +403,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     Binding {
         keys: &[char('?'), key(KeyCode::F(1))],
         modes: SCREENS,
+        origins: EVERY,
         label: "? F1",
         footer: Some(("?", "help")),
         help: "this help",
@@ -360,19 +411,19 @@ pub(crate) static BINDINGS: &[Binding] = &[
     },
 ];
 
-/// The bindings that work in `mode`.
-pub(crate) fn bindings(mode: Mode) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.modes.contains(&mode))
+/// The bindings that work in `mode` with figures of this origin.
+pub(crate) fn bindings(mode: Mode, origin: Origin) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.modes.contains(&mode) && binding.origins.contains(&origin))
 }
 
-/// What a pressed key means in `mode`.
-pub(crate) fn message(mode: Mode, event: KeyEvent) -> Option<Message> {
+/// What a pressed key means there.
+pub(crate) fn message(mode: Mode, origin: Origin, event: KeyEvent) -> Option<Message> {
     // Shift is part of the character; other modifiers change what the key means.
     let pressed = Key {
         code: event.code,
         modifiers: event.modifiers.intersection(KeyModifiers::CONTROL.union(KeyModifiers::ALT)),
     };
-    if let Some(binding) = bindings(mode).find(|binding| binding.keys.contains(&pressed)) {
+    if let Some(binding) = bindings(mode, origin).find(|binding| binding.keys.contains(&pressed)) {
         return Some(Message::Command(binding.command));
     }
     match pressed {
@@ -393,13 +444,17 @@ mod tests {
         }
     }
 
+    fn everywhere() -> impl Iterator<Item = (Mode, Origin)> {
+        Mode::ALL.into_iter().flat_map(|mode| EVERY.iter().map(move |&origin| (mode, origin)))
+    }
+
     #[test]
     fn no_key_means_two_things() {
-        for mode in Mode::ALL {
+        for (mode, origin) in everywhere() {
             let mut seen: Vec<Key> = Vec::new();
-            for binding in bindings(mode) {
+            for binding in bindings(mode, origin) {
                 for key in binding.keys {
-                    assert!(!seen.contains(key), "{key:?} twice in {mode:?}");
+                    assert!(!seen.contains(key), "{key:?} twice in {mode:?} {origin:?}");
                     seen.push(*key);
                 }
             }
@@ -408,16 +463,16 @@ mod tests {
 
     #[test]
     fn every_key_reaches_its_command_and_capitals_come_with_shift() {
-        for mode in Mode::ALL {
-            for binding in bindings(mode) {
+        for (mode, origin) in everywhere() {
+            for binding in bindings(mode, origin) {
                 for key in binding.keys {
-                    assert_eq!(message(mode, key.event()), Some(Message::Command(binding.command)));
+                    assert_eq!(message(mode, origin, key.event()), Some(Message::Command(binding.command)));
                 }
             }
         }
         let shifted = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT);
-        assert_eq!(message(Mode::Table, shifted), Some(Message::Command(Command::Bottom)));
+        assert_eq!(message(Mode::Table, Origin::Live, shifted), Some(Message::Command(Command::Bottom)));
         let typed = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
-        assert_eq!(message(Mode::Filter, typed), Some(Message::Type('q')));
+        assert_eq!(message(Mode::Filter, Origin::Live, typed), Some(Message::Type('q')));
     }
 }

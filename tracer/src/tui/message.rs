@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
+use crate::timeline::Transport;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     ToggleScope,
     /// Freeze the screen, or go on.
     TogglePause,
+    /// Start a recording, or end it.
+    ToggleRecording,
     /// Show the help.
     OpenHelp,
 }
@@ -97,6 +100,17 @@ impl View {
 pub(crate) enum Effect {
     /// Close the screen.
     Exit(Exit),
+    /// Ask this of whoever feeds the screen.
+    Control(Control),
+}
+
+/// What the screen asks of whoever feeds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Start a recording of a live run, or end the one that is being written.
+    ToggleRecording,
+    /// Move in time.
+    Transport(Transport),
 }
 
 /// Why the screen was closed.

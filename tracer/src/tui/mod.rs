@@ -25,12 +25,12 @@ use std::time::Duration;
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
-pub use message::Exit;
+pub use message::{Control, Exit};
 use message::{Effect, Message};
 use model::Model;
 use terminal::Terminal;
@@ -39,6 +39,17 @@ use theme::Theme;
 /// Shortest time between two frames.
 const FRAME_TIME: Duration = Duration::from_millis(100);
 
+/// What the screen shows, and to whom it says what its user wants.
+#[derive(Debug)]
+pub struct Feed {
+    /// Figures.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The run.
+    pub status: watch::Receiver<RunInfo>,
+    /// Takes what the user asks for. The screen never waits for it: while it is full, requests are dropped.
+    pub controls: mpsc::Sender<Control>,
+}
+
 /// Shows snapshots on the terminal until the user quits or a signal comes. A target that
 /// ended (`RunInfo::ended`) does not close the screen: its last figures stay to be read.
 ///
@@ -46,10 +57,8 @@ const FRAME_TIME: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
-pub async fn run(
-    mut snapshots: watch::Receiver<Arc<Snapshot>>,
-    mut status: watch::Receiver<RunInfo>,
-) -> io::Result<Exit> {
+pub async fn run(feed: Feed) -> io::Result<Exit> {
+    let Feed { mut snapshots, mut status, controls } = feed;
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
@@ -82,15 +91,20 @@ pub async fn run(
         };
         let Some(message) = message else { continue };
         dirty = true;
-        if let Some(Effect::Exit(exit)) = update::update(&mut model, message).pop() {
-            return Ok(exit);
+        for effect in update::update(&mut model, message) {
+            match effect {
+                Effect::Exit(exit) => return Ok(exit),
+                Effect::Control(control) => drop(controls.try_send(control)),
+            }
         }
     }
 }
 
 fn message_of(model: &Model, event: &Event) -> Option<Message> {
     match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => keys::message(model.mode(), *key),
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            keys::message(model.mode(), model.run.origin, *key)
+        }
         Event::Resize(width, height) => Some(Message::Resize(*width, *height)),
         _ => None,
     }

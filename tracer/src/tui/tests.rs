@@ -10,14 +10,14 @@ use tracer_common::ledger::Counter;
 
 use super::fixture::{self, SECOND};
 use super::keys::{self, BINDINGS, Mode};
-use super::message::{Command, Effect, Exit, Message, View};
+use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Screen};
 use super::rows::RowKey;
 use super::theme::Theme;
 use super::update::update;
 use super::view::view;
 use crate::columns::{self, Row, Scope};
-use crate::run::RunInfo;
+use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
@@ -405,7 +405,7 @@ fn model_in(mode: Mode) -> Model {
 fn every_key_of_the_table_does_something_wherever_it_is_bound() {
     let mut walked = 0;
     for mode in Mode::ALL {
-        for binding in keys::bindings(mode) {
+        for binding in keys::bindings(mode, Origin::Live) {
             for key in binding.keys {
                 let mut model = model_in(mode);
                 // What is already as the key wants it shows nothing; start from elsewhere.
@@ -415,7 +415,8 @@ fn every_key_of_the_table_does_something_wherever_it_is_bound() {
                     _ => {}
                 }
                 let before = model.clone();
-                let message = keys::message(model.mode(), key.event()).expect("a bound key");
+                let message =
+                    keys::message(model.mode(), model.run.origin, key.event()).expect("a bound key");
                 let effects = update(&mut model, message);
                 assert!(
                     model != before || !effects.is_empty(),
@@ -433,10 +434,25 @@ fn every_key_of_the_table_does_something_wherever_it_is_bound() {
 }
 
 #[test]
+fn a_recording_is_asked_for_by_key_and_shown_with_its_size() {
+    let mut model = incident();
+    let key = KeyEvent::new(KeyCode::Char('R'), KeyModifiers::SHIFT);
+    let message = keys::message(model.mode(), Origin::Live, key).expect("a bound key");
+    assert_eq!(update(&mut model, message), [Effect::Control(Control::ToggleRecording)]);
+    assert_eq!(keys::message(model.mode(), Origin::Replay, key), None, "a replay has nothing to record");
+    let recording = Some(Recording { file: "db-7\x1b[2J.arrows".to_owned(), bytes: 12_400_000 });
+    update(&mut model, Message::Run(RunInfo { recording, ..fixture::run() }));
+    let header = line(&model, 0);
+    assert!(header.contains("REC 12.4 MB"), "{header}");
+    assert!(screen(&model, 200, 24).contains("db-7\\x1b[2J.arrows"), "{header}");
+    assert!(screen(&model, 60, 15).contains("REC 12.4 MB"));
+}
+
+#[test]
 fn quitting_says_how() {
     let mut model = incident();
     let quit = |model: &mut Model, key: KeyEvent| {
-        let message = keys::message(model.mode(), key).expect("a bound key");
+        let message = keys::message(model.mode(), model.run.origin, key).expect("a bound key");
         update(model, message)
     };
     let q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
@@ -464,8 +480,8 @@ fn a_script_of_keys_finds_the_failing_call() {
         KeyCode::Enter,
     ];
     for code in script {
-        let message =
-            keys::message(model.mode(), KeyEvent::new(code, KeyModifiers::NONE)).expect("a bound key");
+        let message = keys::message(model.mode(), model.run.origin, KeyEvent::new(code, KeyModifiers::NONE))
+            .expect("a bound key");
         update(&mut model, message);
     }
     assert_eq!(model.call().map(|call| call.name.as_str()), Some("openat"));

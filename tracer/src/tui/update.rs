@@ -1,7 +1,7 @@
 //! What happens to the model. Pure: what has to be done outside is returned.
 
 use super::layout;
-use super::message::{Command, Effect, Exit, Message, View};
+use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Screen, Sort, Subject};
 use super::rows::{ProcessKey, RowKey, columns_of};
 use crate::columns::{self, Row, Scope};
@@ -36,6 +36,9 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::Command(Command::Quit) => return vec![Effect::Exit(Exit::Asked)],
+        Message::Command(Command::ToggleRecording) => {
+            return vec![Effect::Control(Control::ToggleRecording)];
+        }
         Message::Command(Command::Interrupt) => return vec![Effect::Exit(Exit::Signal(SIGINT))],
         Message::Command(command) => match model.overlay {
             None => on_screen(model, command),
@@ -100,7 +103,11 @@ fn on_screen(model: &mut Model, command: Command) {
         Command::Move(_) | Command::Page(_) | Command::Top | Command::Bottom => {
             move_on_screen(model, command);
         }
-        Command::Quit | Command::Interrupt | Command::Erase | Command::EraseAll => {}
+        Command::Quit
+        | Command::Interrupt
+        | Command::ToggleRecording
+        | Command::Erase
+        | Command::EraseAll => {}
     }
 }
 

@@ -12,7 +12,7 @@ use crate::tui::model::Model;
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let (theme, mode) = (model.theme, model.mode());
     let width = usize::from(area.width);
-    let hints: Vec<String> = keys::bindings(mode)
+    let hints: Vec<String> = keys::bindings(mode, model.run.origin)
         .filter_map(|binding| binding.footer)
         .map(|(key, word)| format!("{key} {word}"))
         .collect();

@@ -37,6 +37,10 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     if let Some(word) = trust::words(&model.latest.ledger).into_iter().next() {
         right.push(Piece::new(word.short, style_of(model, word.severity), 0));
     }
+    if let Some(recording) = &run.recording {
+        right.push(Piece::new(format!("REC {}", human::bytes(recording.bytes)), theme.note(), 0));
+        right.push(Piece::new(human::safe_text(recording.file.as_bytes()), theme.plain(), 10));
+    }
     let ring = format!("ring {:.0}%", run.ring_fill.clamp(0.0, 1.0) * 100.0);
     right.push(Piece::new(ring, if run.ring_fill > 0.5 { theme.note() } else { theme.plain() }, 5));
     right.push(Piece::new(format!("own cpu {:.1}%", run.own_cpu_percent), theme.plain(), 6));

@@ -22,7 +22,8 @@ const MARKS: [(&str, &str); 5] = [
 /// Every line of the help, as key or title and its meaning; a title has no meaning.
 pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     let mut lines = vec![("Keys", "")];
-    lines.extend(keys::bindings(model.mode_below()).map(|binding| (binding.label, binding.help)));
+    let bindings = keys::bindings(model.mode_below(), model.run.origin);
+    lines.extend(bindings.map(|binding| (binding.label, binding.help)));
     lines.extend([("", ""), ("Columns", "")]);
     let columns = columns_of(model.screen()).iter().filter(|column| column.is_in(model.scope));
     lines.extend(columns.map(|column| (column.title, column.about)));

@@ -1,0 +1,35 @@
+//! `tracer top` on the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use super::target::{KernelOptions, TargetOptions};
+
+/// Options of `tracer top`, as given.
+#[derive(Debug, Args)]
+pub struct TopOptions {
+    /// What is traced.
+    #[command(flatten)]
+    pub target: TargetOptions,
+
+    /// Write JSON Lines: one object per line, `type` first, times in ns
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+
+    /// Write tables or JSON to FILE; `-` is standard output
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Print tables as text even on a terminal
+    #[arg(long, help_heading = "Output")]
+    pub plain: bool,
+
+    /// Say more when something fails: the verifier's log
+    #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Output")]
+    pub verbose: bool,
+
+    /// By which means.
+    #[command(flatten)]
+    pub kernel: KernelOptions,
+}

@@ -1,0 +1,70 @@
+//! Reading back gives what was written, to the digit.
+
+use proptest::prelude::*;
+
+use super::fixture::{Step, any_steps, meta, read, record};
+use crate::decode::{Record, decode};
+use crate::interval::tests::any_interval;
+use crate::recording::{End, Item, Kind, Reader, Writer};
+
+proptest! {
+    #[test]
+    fn intervals_come_back_identical(a in any_interval(1), b in any_interval(2), c in any_interval(3)) {
+        for kind in [Kind::Intervals, Kind::Events] {
+            let mut writer = Writer::new(Vec::new(), &meta(true), kind).expect("written");
+            for interval in [&a, &b, &c] {
+                writer.interval(interval).expect("written");
+            }
+            let (items, end) = read(&writer.finish().expect("written")).expect("a recording");
+            let written = [&a, &b, &c].map(|interval| Item::Interval(interval.clone()));
+            prop_assert_eq!(items, written);
+            prop_assert_eq!(end, End::Clean);
+        }
+    }
+
+    #[test]
+    fn a_run_comes_back_as_it_was_shown(steps in any_steps(false)) {
+        let (shown, file) = record(&steps, Kind::Intervals, false);
+        let (items, end) = read(&file).expect("a recording");
+        prop_assert_eq!(items, shown);
+        prop_assert_eq!(end, End::Clean);
+    }
+
+    #[test]
+    fn recorded_events_fold_to_what_was_shown(
+        steps in any::<bool>().prop_flat_map(|args| any_steps(args).prop_map(move |steps| (args, steps))),
+    ) {
+        let (args, steps) = steps;
+        let (shown, file) = record(&steps, Kind::Events, args);
+        let (items, end) = read(&file).expect("a recording");
+        prop_assert_eq!(items, shown);
+        let rest = steps.iter().rev().take_while(|step| !matches!(step, Step::Closed(_)));
+        let all_closed = !rest.into_iter().any(|step| matches!(step, Step::Recorded(_)));
+        prop_assert_eq!(end == End::Clean, all_closed);
+    }
+
+    #[test]
+    fn every_recorded_event_comes_back(steps in any_steps(true)) {
+        let (_, file) = record(&steps, Kind::Events, true);
+        let mut reader = Reader::open(file.as_slice()).expect("a recording");
+        let mut found: Vec<Record> = Vec::new();
+        while reader.next_with_events(&mut |record| found.push(*record)).expect("read").is_some() {}
+        let recorded: Vec<Record> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Recorded(bytes) => decode(bytes).ok(),
+                _ => None,
+            })
+            .collect();
+        prop_assert_eq!(found, recorded);
+    }
+}
+
+#[test]
+fn what_a_file_says_of_its_run_comes_back() {
+    for (kind, args) in [(Kind::Intervals, false), (Kind::Events, false), (Kind::Events, true)] {
+        let file = Writer::new(Vec::new(), &meta(args), kind).and_then(Writer::finish).expect("written");
+        let reader = Reader::open(file.as_slice()).expect("a recording");
+        assert_eq!((reader.meta(), reader.kind()), (&meta(args), kind));
+    }
+}

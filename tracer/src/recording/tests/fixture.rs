@@ -1,0 +1,197 @@
+//! Recordings for tests: a live run in small, with everything that can go wrong on its way into a file.
+
+use proptest::prelude::*;
+use tracer_common::record::{CallRecord, ProcessRecord, kind};
+use tracer_common::spill::{SpillCell, SpillKey};
+
+use crate::decode::tests::{call_bytes, process_bytes};
+use crate::fold::Fold;
+use crate::interval::{InFlight, Interval};
+use crate::ledger::LedgerCounts;
+use crate::process::Comm;
+use crate::recording::{Item, Kind, Mark, Reader, Writer};
+use crate::run::Meta;
+
+/// What happens in a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A record is drained and recorded.
+    Recorded(Vec<u8>),
+    /// A record is drained and found the recorder's queue full.
+    Dropped(Vec<u8>),
+    /// A ring was full.
+    Spilled(SpillCell),
+    /// The user says something.
+    Marked(String),
+    /// The interval ends.
+    Closed(LedgerCounts),
+}
+
+pub(crate) fn meta(args: bool) -> Meta {
+    Meta {
+        version: "0.1.0".to_owned(),
+        host: "db-7".to_owned(),
+        arch: "x86_64".to_owned(),
+        command: vec!["tracer".to_owned(), "record".to_owned()],
+        args,
+        interval_ns: 1_000_000_000,
+        start_ns: 5_000_000_000,
+        start_unix_ns: 1_790_000_000_123_456_789,
+        ..Meta::default()
+    }
+}
+
+fn any_call(args: bool) -> impl Strategy<Value = Vec<u8>> {
+    let ret = prop_oneof![4 => 0i64..1 << 40, 3 => -40i64..0, 1 => Just(-512i64), 1 => any::<i64>()];
+    let number = prop_oneof![8 => 0i32..4, 1 => any::<i32>()];
+    let kind = prop_oneof![8 => Just(kind::CALL), 1 => Just(kind::NO_RETURN), 1 => Just(kind::DIED)];
+    let latency = prop_oneof![8 => 0u64..1 << 42, 1 => any::<u64>().prop_map(|ns| ns >> 8)];
+    (kind, 0u8..4, number, 1u32..5, latency, ret, any::<[u64; 6]>(), any::<u32>()).prop_map(
+        move |(kind, abi, nr, tgid, latency_ns, ret, values, time)| {
+            let record = CallRecord {
+                kind,
+                abi: if abi == 1 { 1 } else { 0 },
+                nr,
+                tgid,
+                tid: tgid + time % 3,
+                enter_ns: 5_000_000_000 + u64::from(time),
+                latency_ns: if kind == kind::CALL { latency_ns } else { 0 },
+                ret: if kind == kind::CALL { ret } else { 0 },
+                args: values,
+                ..CallRecord::default()
+            };
+            call_bytes(&record, args)
+        },
+    )
+}
+
+fn any_denied(args: bool) -> impl Strategy<Value = Vec<u8>> {
+    (1u32..5, 1i64..40).prop_map(move |(tgid, errno)| {
+        let record =
+            CallRecord { kind: kind::DENIED, nr: 2, tgid, tid: tgid, ret: -errno, ..CallRecord::default() };
+        call_bytes(&record, args)
+    })
+}
+
+fn any_process() -> impl Strategy<Value = Vec<u8>> {
+    (prop_oneof![Just(kind::SEEN), Just(kind::EXEC), Just(kind::EXIT)], 1u32..5, 0u64..3, 0u32..2, any_comm())
+        .prop_map(|(kind, tgid, start, other_number, comm)| {
+            let record = ProcessRecord {
+                kind,
+                tgid,
+                tid: tgid,
+                ns_tgid: other_number * (tgid + 100),
+                time_ns: 5_000_000_000,
+                // Numbers are used again.
+                start_ns: start * 1_000,
+                comm: comm.to_kernel(),
+                ..ProcessRecord::default()
+            };
+            process_bytes(&record)
+        })
+}
+
+fn any_comm() -> impl Strategy<Value = Comm> {
+    prop_oneof![
+        4 => "[a-z]{0,6}".prop_map(Comm::new),
+        1 => any::<[u8; 16]>().prop_map(Comm::from_kernel),
+    ]
+}
+
+fn any_spilled() -> impl Strategy<Value = SpillCell> {
+    (1u32..5, 0i32..4, 1u64..9, prop_oneof![Just(0u16), Just(2), Just(512)], 100u64..1 << 30).prop_map(
+        |(tgid, nr, calls, code, latency_ns)| {
+            let mut cell = SpillCell::EMPTY;
+            cell.key = SpillKey { tgid, nr, code, kind: kind::CALL, ..SpillKey::default() };
+            cell.calls = calls;
+            cell.total_ns = calls * latency_ns;
+            cell.min_ns_plus_one = latency_ns + 1;
+            cell.max_ns = latency_ns + 5;
+            cell.histogram[tracer_common::bucket::index(latency_ns, 3)] = calls as u32;
+            cell
+        },
+    )
+}
+
+fn any_ledger() -> impl Strategy<Value = LedgerCounts> {
+    proptest::collection::vec(0u64..5, 40).prop_map(|values| {
+        let mut ledger = LedgerCounts::default();
+        for (counter, value) in ledger.kernel.iter_mut().zip(&values) {
+            *counter = *value;
+        }
+        ledger.missed_enter = values[37];
+        ledger.missed_exit = values[38];
+        ledger.user_queue_dropped = values[39];
+        ledger
+    })
+}
+
+/// A run, the last interval of which may not have ended.
+pub(crate) fn any_steps(args: bool) -> impl Strategy<Value = Vec<Step>> {
+    let record = || prop_oneof![12 => any_call(args), 1 => any_denied(args), 3 => any_process()];
+    let step = prop_oneof![
+        30 => record().prop_map(Step::Recorded),
+        6 => record().prop_map(Step::Dropped),
+        2 => any_spilled().prop_map(Step::Spilled),
+        1 => "\\PC{0,12}".prop_map(Step::Marked),
+        3 => any_ledger().prop_map(Step::Closed),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+/// Lets a run happen: what a live screen was shown, and the file.
+pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>, Vec<u8>) {
+    let meta = meta(args);
+    let mut writer = Writer::new(Vec::new(), &meta, recording).expect("a vector takes everything");
+    let mut live = Fold::new(meta.start_ns);
+    let (mut shown, mut now_ns) = (Vec::new(), meta.start_ns);
+    for step in steps {
+        now_ns += 17_000_000;
+        match step {
+            Step::Recorded(record) => {
+                live.take(record);
+                if recording == Kind::Events {
+                    writer.events(record).expect("written");
+                }
+            }
+            Step::Dropped(record) => live.take(record),
+            Step::Spilled(cell) => live.take_spilled(cell),
+            Step::Marked(text) => {
+                let mark = Mark { time_ns: now_ns, text: text.clone() };
+                writer.mark(&mark).expect("written");
+                shown.push(Item::Mark(mark));
+            }
+            Step::Closed(ledger) => {
+                for tgid in live.unnamed() {
+                    live.name(tgid, Comm::new("from proc"));
+                }
+                let interval = close(&mut live, now_ns, *ledger);
+                writer.interval(&interval).expect("written");
+                shown.push(Item::Interval(interval));
+            }
+        }
+    }
+    (shown, writer.finish().expect("written"))
+}
+
+fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
+    let open = (0..now_ns % 3).map(|tid| InFlight {
+        process: live.process_id(40 + tid as u32),
+        tid: tid as u32,
+        call: crate::interval::CallKey { abi: tracer_common::abi::Abi::I386, nr: 3 },
+        enter_ns: now_ns - tid * 1_000_000_000,
+    });
+    let open = open.collect();
+    live.close(now_ns, open, ledger)
+}
+
+/// Everything in a file, and how it ended.
+pub(crate) fn read(file: &[u8]) -> Result<(Vec<Item>, crate::recording::End), crate::recording::ReadError> {
+    let mut reader = Reader::open(file)?;
+    let mut items = Vec::new();
+    while let Some(item) = reader.next()? {
+        items.push(item);
+    }
+    let end = reader.end().cloned().expect("everything was read");
+    Ok((items, end))
+}

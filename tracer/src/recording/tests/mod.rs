@@ -1,0 +1,4 @@
+//! What is read is what was written.
+
+mod exactness;
+mod fixture;
