@@ -86,6 +86,16 @@ impl History {
         self.len() == 0
     }
 
+    /// Number of the first interval that is kept: how many are summed up.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
     /// How many intervals had ended at this moment, at least those that can no longer be told apart.
     fn count_at(&self, time_ns: u64) -> u64 {
         self.first + self.kept.partition_point(|interval| interval.end_ns <= time_ns) as u64
@@ -140,11 +150,6 @@ impl Playhead {
         self.next >= history.len()
     }
 
-    /// Whether a step back would need an interval that is not kept.
-    pub fn is_at_reach(&self, history: &History) -> bool {
-        self.next <= history.first + 1
-    }
-
     fn go_to(&mut self, history: &History, count: u64) {
         let lowest = (history.first + 1).min(history.len());
         let count = count.clamp(lowest, history.len());
@@ -157,6 +162,11 @@ impl Playhead {
             self.aggregator.merge(interval);
         }
         self.next = count;
+    }
+
+    /// How many intervals are merged: the generation of its snapshot.
+    pub fn count(&self) -> u64 {
+        self.next
     }
 
     /// End of the last interval merged; `None` before everything.
@@ -239,7 +249,7 @@ mod tests {
         let mut playhead = Playhead::new();
         playhead.seek(&history, 0);
         assert_eq!(playhead.position_ns(), Some(51 * second));
-        assert!(playhead.is_at_reach(&history) && !playhead.is_at_end(&history));
+        assert!(playhead.count() == history.first() + 1 && !playhead.is_at_end(&history));
         assert_eq!(playhead.snapshot().start_ns, second);
         playhead.seek_end(&history);
         assert_eq!(playhead.snapshot().generation, 60);

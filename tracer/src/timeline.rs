@@ -37,17 +37,18 @@ impl std::fmt::Display for Speed {
     }
 }
 
-/// What can be asked of whoever moves along the axis.
+/// What can be asked of whoever moves along the axis. What depends on where that is now is left to it: the
+/// next key may be pressed before its answer to the last one is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// Let time pass; at the end of a complete run, from its start.
-    Play,
-    /// Stop time.
-    Pause,
-    /// Let time pass this fast.
-    SetSpeed(Speed),
+    /// Let time pass, at the end of a complete run from its start; or stop it.
+    TogglePlay,
+    /// Let time pass faster by so many doublings, or slower.
+    Faster(i8),
     /// Move by so many intervals, and stop there.
     Step(i32),
+    /// Move to the next mark, or to the one before when negative.
+    ToMark(i8),
     /// Move to this moment on `CLOCK_MONOTONIC`, or as near as there is.
     Seek(u64),
     /// Move to the newest moment, and stay with it while more comes.

@@ -1,6 +1,7 @@
 //! The command line as clap sees it: definitions only. What the options mean together is decided in
 //! [`crate::config`].
 
+pub mod replay;
 pub mod target;
 pub mod top;
 
@@ -123,6 +124,9 @@ pub enum Verb {
         after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}")
     )]
     Top(TopOptions),
+    /// Show a recording on the screen, with time to move in
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::ReplayOptions),
 }
 
 impl Verb {
@@ -130,6 +134,7 @@ impl Verb {
     pub fn is_verbose(&self) -> bool {
         match self {
             Self::Top(options) => options.verbose,
+            Self::Replay(_) => false,
         }
     }
 }
@@ -144,8 +149,10 @@ mod tests {
     use std::time::Duration;
 
     fn top(line: &[&str]) -> TopOptions {
-        let Verb::Top(options) = Cli::read(line).expect("a valid command line").into_verb();
-        options
+        match Cli::read(line).expect("a valid command line").into_verb() {
+            Verb::Top(options) => options,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn refusal(line: &[&str]) -> clap::Error {

@@ -1,6 +1,7 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
 mod outlet;
+mod replay;
 mod target;
 mod top;
 
@@ -16,6 +17,7 @@ use crate::launch::LaunchError;
 pub fn run(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
+        Verb::Replay(options) => replay::run(&options),
     }
 }
 

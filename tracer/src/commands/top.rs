@@ -127,7 +127,7 @@ impl Session {
         let mut outlet = outlet;
         // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
         let (controls, _asked) = mpsc::channel(CONTROLS);
-        let feed = tui::Feed { snapshots: shown, status: info_shown, controls };
+        let feed = tui::Feed { snapshots: shown, status: info_shown, timeline: None, controls };
         let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(feed)));
         let mut closed = None;
         if let Some(outlet) = &mut outlet

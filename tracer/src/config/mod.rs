@@ -183,9 +183,10 @@ mod tests {
     use crate::cli::{Cli, Verb};
 
     fn settings(line: &[&str]) -> Result<TopSettings, SettingsError> {
-        let Verb::Top(options) =
-            Cli::read([&["tracer"], line].concat()).expect("clap accepts it").into_verb();
-        options.try_into()
+        match Cli::read([&["tracer"], line].concat()).expect("clap accepts it").into_verb() {
+            Verb::Top(options) => options.try_into(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

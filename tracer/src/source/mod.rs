@@ -1,3 +1,5 @@
 //! Where intervals come from.
 
 pub mod live;
+pub mod replay;
+pub mod tape;

@@ -13,6 +13,7 @@ use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::RunInfo;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
+use crate::timeline::{Activity, Clock, Mark, Motion, Timeline};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000 * SECOND;
@@ -274,6 +275,48 @@ pub(crate) fn run() -> RunInfo {
         own_cpu_percent: 0.8,
         ns_per_call: Some(311.0),
         ..RunInfo::default()
+    }
+}
+
+/// A minute and forty seconds of a run that got a deployment and got worse, at this moment of it.
+pub(crate) fn timeline(position_s: u64, motion: Motion) -> Timeline {
+    let clock = Clock { monotonic_ns: START, unix_ns: 1_795_356_131_250_000_000 };
+    let mut timeline = Timeline::new(clock);
+    for second in 0..100u64 {
+        let start_ns = START + second * SECOND;
+        let busy = 400.0 + 300.0 * (second as f64 / 9.0).sin();
+        let calls = if (60..75).contains(&second) { busy * 3.0 } else { busy };
+        let errors = if (58..70).contains(&second) { 90.0 } else { 2.0 };
+        timeline.extend(start_ns, start_ns + SECOND, Activity { calls, errors });
+    }
+    for (at, text) in [(57, "deployed"), (59, "x\x1b[2Jy"), (75, "rolled back to 2.4.1")] {
+        timeline.mark(Mark { time_ns: START + at * SECOND, text: text.to_owned() });
+    }
+    timeline.is_complete = true;
+    timeline.motion = motion;
+    timeline.position_ns = START + position_s * SECOND;
+    timeline
+}
+
+prop_compose! {
+    /// Any axis, nonsense included.
+    pub(crate) fn any_timeline()(
+        slices in proptest::collection::vec((any::<u64>(), any::<u64>(), 0u32..1000, 0u32..1000), 0..9),
+        position_ns in any::<u64>(), marks in proptest::collection::vec((any::<u64>(), any::<String>()), 0..5),
+        unix_ns in any::<u64>(), is_complete in any::<bool>(), done in any::<f64>(),
+        motion in 0..4,
+    ) -> Timeline {
+        let mut timeline = Timeline::new(Clock { monotonic_ns: position_ns / 2, unix_ns });
+        for (start_ns, end_ns, calls, errors) in slices {
+            timeline.extend(start_ns, end_ns, Activity { calls: calls.into(), errors: errors.into() });
+        }
+        for (time_ns, text) in marks {
+            timeline.mark(Mark { time_ns, text });
+        }
+        (timeline.is_complete, timeline.position_ns) = (is_complete, position_ns);
+        let motions = [Motion::Paused, Motion::Playing, Motion::Following, Motion::Seeking(done)];
+        timeline.motion = motions[motion as usize];
+        timeline
     }
 }
 

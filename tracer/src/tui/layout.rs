@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::model::Model;
-use super::view::header;
+use super::view::{header, scrub};
 
 /// Smallest terminal on which anything can be read.
 pub(crate) const MIN_SIZE: (u16, u16) = (40, 8);
@@ -19,22 +19,26 @@ pub(crate) struct Regions {
     pub(crate) path: Rect,
     /// Table, syscall, menu or help.
     pub(crate) body: Rect,
+    /// When it was; no line where time is not an axis.
+    pub(crate) scrub: Rect,
     /// Which keys there are.
     pub(crate) footer: Rect,
 }
 
 /// The regions of a terminal of at least [`MIN_SIZE`].
-pub(crate) fn regions(area: Rect, has_alarms: bool) -> Regions {
+pub(crate) fn regions(area: Rect, model: &Model) -> Regions {
     let line = |at: u16, lines: u16| {
         let y = area.y + at.min(area.height);
         Rect { x: area.x, y, width: area.width, height: lines.min(area.bottom() - y) }
     };
-    let alarms = u16::from(has_alarms);
+    let alarms = u16::from(header::has_alarms(model));
+    let scrub = scrub::lines(model, area.height);
     Regions {
         header: line(0, 1),
         alarms: line(1, alarms),
         path: line(1 + alarms, 1),
-        body: line(2 + alarms, area.height.saturating_sub(3 + alarms)),
+        body: line(2 + alarms, area.height.saturating_sub(3 + alarms + scrub)),
+        scrub: line(area.height.saturating_sub(1 + scrub), scrub),
         footer: line(area.height.saturating_sub(1), 1),
     }
 }
@@ -42,7 +46,7 @@ pub(crate) fn regions(area: Rect, has_alarms: bool) -> Regions {
 /// Rows that fit into the table of the terminal as it is.
 pub(crate) fn table_height(model: &Model) -> usize {
     let area = Rect::new(0, 0, model.size.0, model.size.1);
-    let body = regions(area, header::has_alarms(model)).body;
+    let body = regions(area, model).body;
     usize::from(body.height.saturating_sub(1)).max(1)
 }
 

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
-use crate::timeline::Transport;
+use crate::timeline::{Timeline, Transport};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     /// A key that is bound.
     Command(Command),
-    /// A character typed into the filter.
+    /// A character typed into the filter or the prompt.
     Type(char),
     /// New figures.
     Snapshot(Arc<Snapshot>),
     /// News of the run.
     Run(RunInfo),
+    /// News of the axis of time.
+    Timeline(Arc<Timeline>),
     /// The terminal has this many columns and lines.
     Resize(u16, u16),
 }
@@ -54,10 +56,24 @@ pub(crate) enum Command {
     OpenSortMenu,
     /// Open the filter.
     OpenFilter,
-    /// Delete the last character of the filter.
+    /// Delete the last character typed.
     Erase,
-    /// Empty the filter.
+    /// Delete everything typed.
     EraseAll,
+    /// Let time pass, or stop it.
+    TogglePlay,
+    /// Move in time by intervals.
+    Step(i8),
+    /// Let time pass faster or slower, by doublings.
+    Faster(i8),
+    /// Move to the start.
+    ToStart,
+    /// Move to the newest moment.
+    ToEnd,
+    /// Move to the next mark, or the one before.
+    ToMark(i8),
+    /// Ask for a moment to move to.
+    OpenJump,
     /// Show or hide what waits by design.
     ToggleWaiting,
     /// Rates of the last interval, or totals.

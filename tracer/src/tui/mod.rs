@@ -14,6 +14,7 @@ mod model;
 mod rows;
 mod terminal;
 mod theme;
+mod travel;
 mod update;
 mod view;
 
@@ -24,12 +25,14 @@ use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
+use crate::timeline::Timeline;
 pub use message::{Control, Exit};
 use message::{Effect, Message};
 use model::Model;
@@ -46,6 +49,8 @@ pub struct Feed {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The run.
     pub status: watch::Receiver<RunInfo>,
+    /// The axis of time, where the user can move along it.
+    pub timeline: Option<watch::Receiver<Arc<Timeline>>>,
     /// Takes what the user asks for. The screen never waits for it: while it is full, requests are dropped.
     pub controls: mpsc::Sender<Control>,
 }
@@ -58,13 +63,17 @@ pub struct Feed {
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
 pub async fn run(feed: Feed) -> io::Result<Exit> {
-    let Feed { mut snapshots, mut status, controls } = feed;
+    let Feed { mut snapshots, mut status, mut timeline, controls } = feed;
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
     let theme = Theme::detect(|name| std::env::var(name).ok());
     let first = Arc::clone(&snapshots.borrow_and_update());
     let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
+    model.zone = TimeZone::system();
+    if let Some(timeline) = &mut timeline {
+        model.set_timeline(Arc::clone(&timeline.borrow_and_update()));
+    }
     let mut dirty = true;
     let mut next_frame = Instant::now();
     loop {
@@ -87,6 +96,7 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
                 continue;
             }
             run = changed(&mut status) => Some(Message::Run(run)),
+            timeline = changed_if_any(&mut timeline) => Some(Message::Timeline(timeline)),
             snapshot = changed(&mut snapshots) => Some(Message::Snapshot(snapshot)),
         };
         let Some(message) = message else { continue };
@@ -116,6 +126,14 @@ async fn changed<T: Clone>(channel: &mut watch::Receiver<T>) -> T {
         future::pending::<()>().await;
     }
     channel.borrow_and_update().clone()
+}
+
+/// The next value of a channel that may not be there.
+async fn changed_if_any<T: Clone>(channel: &mut Option<watch::Receiver<T>>) -> T {
+    match channel {
+        Some(channel) => changed(channel).await,
+        None => future::pending().await,
+    }
 }
 
 /// The signals that ask a program to end.

@@ -14,6 +14,8 @@ use crate::process::Comm;
 use crate::run::RunInfo;
 use crate::snapshot::{CallRow, Snapshot};
 use crate::syscalls;
+use crate::timeline::Timeline;
+use jiff::tz::TimeZone;
 
 /// Whose calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +93,21 @@ pub(crate) struct Sort {
 pub(crate) enum Overlay {
     /// The filter is being typed.
     Filter,
+    /// The moment to move to is being typed.
+    Jump,
     /// The menu of columns; the selected one.
     SortMenu(usize),
     /// The help; its first line shown.
     Help(usize),
+}
+
+/// The moment to move to while it is typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Prompt {
+    /// What was typed.
+    pub(crate) text: String,
+    /// Why it leads nowhere; told when it is entered, gone when it is changed.
+    pub(crate) refusal: Option<String>,
 }
 
 /// The state of the screen.
@@ -106,6 +119,10 @@ pub(crate) struct Model {
     pub(crate) shown: Arc<Snapshot>,
     /// The run.
     pub(crate) run: RunInfo,
+    /// The axis of time, where one can move along it.
+    pub(crate) timeline: Option<Arc<Timeline>>,
+    /// Where the reader's clock is.
+    pub(crate) zone: TimeZone,
     /// What the terminal can show.
     pub(crate) theme: Theme,
     /// Columns and lines of the terminal.
@@ -116,6 +133,8 @@ pub(crate) struct Model {
     opened: Vec<Opened>,
     /// What lies over them.
     pub(crate) overlay: Option<Overlay>,
+    /// The moment to move to.
+    pub(crate) prompt: Prompt,
     /// Whether the screen is frozen.
     pub(crate) paused: bool,
     /// Span of rates and counts.
@@ -141,11 +160,14 @@ impl Model {
             latest: Arc::clone(&snapshot),
             shown: snapshot,
             run: RunInfo::default(),
+            timeline: None,
+            zone: TimeZone::UTC,
             theme,
             size,
             view: View::Processes,
             opened: vec![Opened { screen: Screen::Processes, cursor: Cursor::default() }],
             overlay: None,
+            prompt: Prompt::default(),
             paused: false,
             scope: Scope::Interval,
             show_waiting: true,
@@ -187,6 +209,7 @@ impl Model {
     pub(crate) fn mode(&self) -> Mode {
         match (self.overlay, self.screen()) {
             (Some(Overlay::Filter), _) => Mode::Filter,
+            (Some(Overlay::Jump), _) => Mode::Jump,
             (Some(Overlay::SortMenu(_)), _) => Mode::SortMenu,
             (Some(Overlay::Help(_)), _) => Mode::Help,
             (None, Screen::Call(..)) => Mode::Detail,
@@ -252,6 +275,26 @@ impl Model {
             self.set_scope(Scope::Total);
         }
         self.run = run;
+    }
+
+    /// Takes news of the axis. At the end of a complete run totals are what there is to read, as when a live
+    /// run has ended; anywhere else it is what happens there.
+    pub(crate) fn set_timeline(&mut self, timeline: Arc<Timeline>) {
+        let (was_over, had_axis) = (self.is_over(), self.timeline.is_some());
+        self.timeline = Some(timeline);
+        match (was_over, self.is_over()) {
+            (false, true) => self.set_scope(Scope::Total),
+            (true, false) => self.set_scope(Scope::Interval),
+            _ => {}
+        }
+        if !had_axis {
+            self.keep_selection_visible();
+        }
+    }
+
+    /// Whether nothing follows what is shown.
+    pub(crate) fn is_over(&self) -> bool {
+        self.run.ended.is_some() || self.timeline.as_ref().is_some_and(|timeline| timeline.is_at_end())
     }
 
     /// Shows the newest figures.

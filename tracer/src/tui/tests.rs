@@ -19,6 +19,11 @@ use super::view::view;
 use crate::columns::{self, Row, Scope};
 use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
+use crate::timeline::Motion;
+
+mod replay;
+
+use replay::replay;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
 
@@ -370,9 +375,12 @@ fn waiting_rows_can_be_hidden_and_are_counted() {
 }
 
 /// A model in which keys mean what they mean in `mode`, with something above and below where it is.
-fn model_in(mode: Mode) -> Model {
+fn model_in(mode: Mode, origin: Origin) -> Model {
     let mut model = incident();
-    update(&mut model, Message::Resize(80, 12));
+    if origin == Origin::Replay {
+        model = replay(70, Motion::Paused);
+    }
+    update(&mut model, Message::Resize(80, 14));
     match mode {
         Mode::Table => {
             open_process(&mut model, 1841);
@@ -387,6 +395,10 @@ fn model_in(mode: Mode) -> Model {
         Mode::Filter => {
             send(&mut model, Command::OpenFilter);
             type_text(&mut model, "ng");
+        }
+        Mode::Jump => {
+            send(&mut model, Command::OpenJump);
+            type_text(&mut model, "+5");
         }
         Mode::SortMenu => {
             send(&mut model, Command::OpenSortMenu);
@@ -404,29 +416,31 @@ fn model_in(mode: Mode) -> Model {
 #[test]
 fn every_key_of_the_table_does_something_wherever_it_is_bound() {
     let mut walked = 0;
-    for mode in Mode::ALL {
-        for binding in keys::bindings(mode, Origin::Live) {
-            for key in binding.keys {
-                let mut model = model_in(mode);
-                // What is already as the key wants it shows nothing; start from elsewhere.
-                match binding.command {
-                    Command::View(View::Processes) => send(&mut model, Command::View(View::Errors)),
-                    Command::SortBy("busy") => send(&mut model, Command::SortBy("max")),
-                    _ => {}
+    for origin in [Origin::Live, Origin::Replay] {
+        // Only a replay leads to the prompt for a moment.
+        for mode in Mode::ALL.into_iter().filter(|&mode| mode != Mode::Jump || origin == Origin::Replay) {
+            for binding in keys::bindings(mode, origin) {
+                for key in binding.keys {
+                    let mut model = model_in(mode, origin);
+                    // What is already as the key wants it shows nothing; start from elsewhere.
+                    match binding.command {
+                        Command::View(View::Processes) => send(&mut model, Command::View(View::Errors)),
+                        Command::SortBy("busy") => send(&mut model, Command::SortBy("max")),
+                        _ => {}
+                    }
+                    let before = model.clone();
+                    let message = keys::message(model.mode(), origin, key.event()).expect("a bound key");
+                    let effects = update(&mut model, message);
+                    assert!(
+                        model != before || !effects.is_empty(),
+                        "{key:?} ({}) does nothing in {mode:?}",
+                        binding.help
+                    );
+                    for (width, height) in SIZES {
+                        screen(&model, width, height);
+                    }
+                    walked += 1;
                 }
-                let before = model.clone();
-                let message =
-                    keys::message(model.mode(), model.run.origin, key.event()).expect("a bound key");
-                let effects = update(&mut model, message);
-                assert!(
-                    model != before || !effects.is_empty(),
-                    "{key:?} ({}) does nothing in {mode:?}",
-                    binding.help
-                );
-                for (width, height) in SIZES {
-                    screen(&model, width, height);
-                }
-                walked += 1;
             }
         }
     }
@@ -459,7 +473,7 @@ fn quitting_says_how() {
     let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(quit(&mut model, q), [Effect::Exit(Exit::Asked)]);
     for mode in Mode::ALL {
-        assert_eq!(quit(&mut model_in(mode), interrupt), [Effect::Exit(Exit::Signal(2))]);
+        assert_eq!(quit(&mut model_in(mode, Origin::Replay), interrupt), [Effect::Exit(Exit::Signal(2))]);
     }
 }
 
@@ -497,6 +511,7 @@ fn any_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         8 => proptest::sample::select(bound).prop_map(Message::Command),
         2 => any::<char>().prop_map(Message::Type),
+        2 => fixture::any_timeline().prop_map(|timeline| Message::Timeline(Arc::new(timeline))),
         2 => fixture::any_snapshot().prop_map(|snapshot| Message::Snapshot(Arc::new(snapshot))),
         1 => (0u16..200, 0u16..60).prop_map(|(width, height)| Message::Resize(width, height)),
         1 => (any::<String>(), any::<Option<String>>(), any::<f64>(), proptest::collection::vec(any::<String>(), 0..3))

@@ -2,12 +2,14 @@
 
 use super::layout;
 use super::message::{Command, Control, Effect, Exit, Message, View};
-use super::model::{Model, Overlay, Screen, Sort, Subject};
+use super::model::{Model, Overlay, Prompt, Screen, Sort, Subject};
 use super::rows::{ProcessKey, RowKey, columns_of};
+use super::travel;
 use crate::columns::{self, Row, Scope};
+use crate::timeline::Transport;
 
-/// Characters that a filter may have.
-const MAX_FILTER: usize = 200;
+/// Characters that a filter or a prompt may have.
+const MAX_TYPED: usize = 200;
 
 /// `SIGINT`, which Ctrl-C no longer raises once the terminal is in raw mode.
 const SIGINT: i32 = 2;
@@ -30,18 +32,28 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.keep_selection_visible();
         }
         Message::Type(character) => {
-            if model.filter.text().chars().count() < MAX_FILTER && !character.is_control() {
-                let text = format!("{}{character}", model.filter.text());
-                model.set_filter(&text);
+            let typed =
+                if model.overlay == Some(Overlay::Jump) { &model.prompt.text } else { model.filter.text() };
+            if typed.chars().count() < MAX_TYPED && !character.is_control() {
+                let text = format!("{typed}{character}");
+                set_typed(model, text);
             }
         }
+        Message::Timeline(timeline) => model.set_timeline(timeline),
         Message::Command(Command::Quit) => return vec![Effect::Exit(Exit::Asked)],
         Message::Command(Command::ToggleRecording) => {
             return vec![Effect::Control(Control::ToggleRecording)];
         }
         Message::Command(Command::Interrupt) => return vec![Effect::Exit(Exit::Signal(SIGINT))],
         Message::Command(command) => match model.overlay {
-            None => on_screen(model, command),
+            None => match travel::asked_by(model, command) {
+                Some(transport) => return vec![Effect::Control(Control::Transport(transport))],
+                None => on_screen(model, command),
+            },
+            Some(Overlay::Jump) => match in_prompt(model, command) {
+                Some(transport) => return vec![Effect::Control(Control::Transport(transport))],
+                None => {}
+            },
             Some(Overlay::Filter) => in_filter(model, command),
             Some(Overlay::SortMenu(selected)) => in_menu(model, command, selected),
             Some(Overlay::Help(top)) => in_help(model, command, top),
@@ -103,9 +115,20 @@ fn on_screen(model: &mut Model, command: Command) {
         Command::Move(_) | Command::Page(_) | Command::Top | Command::Bottom => {
             move_on_screen(model, command);
         }
+        Command::OpenJump => {
+            model.prompt = Prompt::default();
+            model.overlay = Some(Overlay::Jump);
+        }
+        // Answered before, or without meaning here.
         Command::Quit
         | Command::Interrupt
         | Command::ToggleRecording
+        | Command::TogglePlay
+        | Command::Step(_)
+        | Command::Faster(_)
+        | Command::ToStart
+        | Command::ToEnd
+        | Command::ToMark(_)
         | Command::Erase
         | Command::EraseAll => {}
     }
@@ -153,6 +176,36 @@ fn in_filter(model: &mut Model, command: Command) {
         }
         Command::EraseAll => model.set_filter(""),
         _ => {}
+    }
+}
+
+/// The prompt for a moment; where to go once it is entered.
+fn in_prompt(model: &mut Model, command: Command) -> Option<Transport> {
+    match command {
+        Command::Open => match travel::read(&model.prompt.text, model.timeline.as_deref()?, &model.zone) {
+            Ok(transport) => {
+                model.overlay = None;
+                return Some(transport);
+            }
+            Err(refusal) => model.prompt.refusal = Some(refusal),
+        },
+        Command::Back => model.overlay = None,
+        Command::Erase => {
+            let mut text = model.prompt.text.clone();
+            text.pop();
+            set_typed(model, text);
+        }
+        Command::EraseAll => set_typed(model, String::new()),
+        _ => {}
+    }
+    None
+}
+
+fn set_typed(model: &mut Model, text: String) {
+    if model.overlay == Some(Overlay::Jump) {
+        model.prompt = Prompt { text, refusal: None };
+    } else {
+        model.set_filter(&text);
     }
 }
 

@@ -23,15 +23,28 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         .enumerate()
         .map(|(index, hint)| Piece::new(hint, theme.plain(), if index == last { 0 } else { index as u8 + 1 }))
         .collect();
-    let line = if mode == Mode::Filter {
-        // The end of what is typed has to be seen, not its beginning.
-        let text = human::safe_text(model.filter.text().as_bytes());
-        let room = width.saturating_sub(24);
-        let skipped = text.chars().count().saturating_sub(room);
-        let text: String = text.chars().skip(skipped).collect();
-        justified(vec![Piece::new(format!("/{text}_"), theme.strong(), 0)], pieces, width)
-    } else {
-        justified(pieces, Vec::new(), width)
+    let line = match mode {
+        Mode::Filter => {
+            let typed = typed_end(model.filter.text(), width.saturating_sub(24));
+            justified(vec![Piece::new(format!("/{typed}_"), theme.strong(), 0)], pieces, width)
+        }
+        Mode::Jump => {
+            let typed = typed_end(&model.prompt.text, width / 3);
+            let mut left = vec![Piece::new(format!("go to: {typed}_"), theme.strong(), 0)];
+            match &model.prompt.refusal {
+                Some(refusal) => left.push(Piece::new(refusal.clone(), theme.note(), 0)),
+                None => left.push(Piece::new("14:02:11, +30s, -10s, 50%, a mark", theme.dim(), 9)),
+            }
+            justified(left, if model.prompt.refusal.is_some() { Vec::new() } else { pieces }, width)
+        }
+        _ => justified(pieces, Vec::new(), width),
     };
     put(buffer, area, 0, &line);
+}
+
+/// What was typed, made safe: its end where it is too long, for that is where one types.
+fn typed_end(text: &str, room: usize) -> String {
+    let text = human::safe_text(text.as_bytes());
+    let skipped = text.chars().count().saturating_sub(room);
+    text.chars().skip(skipped).collect()
 }

@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use super::{Piece, justified, put};
 use crate::columns::Scope;
 use crate::human;
+use crate::run::Origin;
 use crate::trust::{self, Severity};
 use crate::tui::message::View;
 use crate::tui::model::{Model, Screen};
@@ -14,8 +15,10 @@ use crate::tui::model::{Model, Screen};
 /// Draws the first line.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let (theme, run, snapshot) = (model.theme, &model.run, &model.shown);
+    let is_live = run.origin == Origin::Live;
+    let name = if is_live { "tracer" } else { "tracer replay" };
     let mut left = vec![
-        Piece::new("tracer", theme.strong(), 7),
+        Piece::new(name, theme.strong(), 7),
         Piece::new(human::safe_text(run.host.as_bytes()), theme.plain(), 4),
         Piece::new(human::safe_text(run.target.as_bytes()), theme.strong(), 0),
         Piece::new(human::clock(snapshot.elapsed_ns()), theme.plain(), 2),
@@ -27,7 +30,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     left.retain(|piece| !piece.text.is_empty());
     let at_least = trust::at_least(&model.latest.ledger);
     // A rate of the moment before the end would read as if it went on.
-    let pace = if run.ended.is_some() {
+    let pace = if model.is_over() {
         format!("{at_least}{} calls", human::count(snapshot.all.calls))
     } else {
         let rate = snapshot.per_second(snapshot.all.recent_calls);
@@ -41,9 +44,12 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         right.push(Piece::new(format!("REC {}", human::bytes(recording.bytes)), theme.note(), 0));
         right.push(Piece::new(human::safe_text(recording.file.as_bytes()), theme.plain(), 10));
     }
-    let ring = format!("ring {:.0}%", run.ring_fill.clamp(0.0, 1.0) * 100.0);
-    right.push(Piece::new(ring, if run.ring_fill > 0.5 { theme.note() } else { theme.plain() }, 5));
-    right.push(Piece::new(format!("own cpu {:.1}%", run.own_cpu_percent), theme.plain(), 6));
+    if is_live {
+        let ring = format!("ring {:.0}%", run.ring_fill.clamp(0.0, 1.0) * 100.0);
+        let style = if run.ring_fill > 0.5 { theme.note() } else { theme.plain() };
+        right.push(Piece::new(ring, style, 5));
+        right.push(Piece::new(format!("own cpu {:.1}%", run.own_cpu_percent), theme.plain(), 6));
+    }
     if let Some(ns) = run.ns_per_call {
         right.push(Piece::new(format!("{ns:.0} ns/call"), theme.plain(), 8));
     }

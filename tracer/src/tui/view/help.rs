@@ -19,6 +19,13 @@ const MARKS: [(&str, &str); 5] = [
     ("", "they are left out of a process's BUSY%, latencies and open calls"),
 ];
 
+/// The same for the axis of time.
+const AXIS: [(&str, &str); 3] = [
+    ("the bar", "calls over time, the highest rate in each cell; | is the moment shown"),
+    ("underlined", "more calls failed there than usual"),
+    ("v", "a mark: n and N go to the next and the last one"),
+];
+
 /// Every line of the help, as key or title and its meaning; a title has no meaning.
 pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     let mut lines = vec![("Keys", "")];
@@ -29,6 +36,9 @@ pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     lines.extend(columns.map(|column| (column.title, column.about)));
     lines.extend([("", ""), ("Marks", "")]);
     lines.extend(MARKS);
+    if model.timeline.is_some() {
+        lines.extend(AXIS);
+    }
     lines
 }
 

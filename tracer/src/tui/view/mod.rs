@@ -5,6 +5,7 @@ mod footer;
 pub(super) mod header;
 pub(super) mod help;
 mod menu;
+pub(super) mod scrub;
 mod table;
 
 use ratatui::Frame;
@@ -31,7 +32,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         put(buffer, area, 0, &Line::from(words));
         return;
     }
-    let regions = regions(area, header::has_alarms(model));
+    let regions = regions(area, model);
     header::draw(model, buffer, regions.header);
     header::draw_alarms(model, buffer, regions.alarms);
     header::draw_path(model, buffer, regions.path);
@@ -41,6 +42,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         (_, Screen::Call(..)) => call::draw(model, buffer, regions.body),
         _ => table::draw(model, buffer, regions.body),
     }
+    scrub::draw(model, buffer, regions.scrub);
     footer::draw(model, buffer, regions.footer);
 }
 

@@ -1,0 +1,173 @@
+//! `tracer replay`: a recording on the screen, with time to move in. Needs no privilege: nothing is loaded.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::{mpsc, watch};
+
+use crate::aggregate::Aggregator;
+use crate::cli::exit_status;
+use crate::cli::replay::ReplayOptions;
+use crate::history::Limits;
+use crate::human;
+use crate::recording::{Item, ReadError};
+use crate::report::{Scope, write_tables};
+use crate::snapshot::Snapshot;
+use crate::source::replay::{Outputs, Player, status_of, unclean_notice};
+use crate::source::tape::{Fed, Input, Tape, TapeError};
+use crate::timeline::Timeline;
+use crate::tui::{self, Control, Exit};
+
+/// Requests of the screen's user that may wait for the player.
+const REQUESTS: usize = 16;
+
+/// Why there is nothing to replay.
+#[derive(Debug, thiserror::Error)]
+enum ReplayError {
+    #[error("error: cannot open '{name}'\nwhy: {error}\nnext: {next}")]
+    Open { name: String, error: io::Error, next: &'static str },
+    #[error("error: cannot replay {name}\nwhy: {error}\nnext: {next}")]
+    Read { name: String, error: TapeError, next: &'static str },
+    #[error(
+        "error: '-' is given beside files, or twice\nwhy: standard input can be read only once\nnext: give it alone"
+    )]
+    Stdin,
+    #[error(
+        "error: no recording on standard input\nwhy: it is a terminal\nnext: tracer replay FILE, or \
+         ssh HOST sudo tracer record -o - | tracer replay -"
+    )]
+    Terminal,
+}
+
+/// Runs until the user leaves; the result is the exit status.
+pub(super) fn run(options: &ReplayOptions) -> Result<u8> {
+    let names: Vec<String> =
+        options.files.iter().map(|path| human::safe_text(path.as_os_str().as_encoded_bytes())).collect();
+    let tape = Tape::open(open_all(&options.files)?).map_err(|error| ReplayError::Read {
+        name: format!("'{}'", names.join("', '")),
+        next: match &error {
+            TapeError::Mixed { .. } => "tracer report takes recordings of several hosts together",
+            TapeError::Read(ReadError::TooNew { .. }) => {
+                "read it with the version that wrote it, or a later one"
+            }
+            TapeError::Read(_) => {
+                "`tracer record -o FILE` makes a recording; `tracer info FILE` looks into one"
+            }
+        },
+        error,
+    })?;
+    show(tape)
+}
+
+/// Shows a recording on the terminal, or prints its totals where there is none.
+pub(super) fn show(tape: Tape) -> Result<u8> {
+    if io::stdout().is_terminal() && has_keyboard() {
+        return on_screen(tape);
+    }
+    print(tape)
+}
+
+/// Whether somebody can press keys: standard input, or when that brings the recording, the terminal itself.
+fn has_keyboard() -> bool {
+    io::stdin().is_terminal() || File::options().read(true).write(true).open("/dev/tty").is_ok()
+}
+
+fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, ReplayError> {
+    if paths.len() > 1 && paths.iter().any(|path| path.as_os_str() == "-") {
+        return Err(ReplayError::Stdin);
+    }
+    paths.iter().map(|path| open(path)).collect()
+}
+
+fn open(path: &Path) -> Result<Input, ReplayError> {
+    if path.as_os_str() == "-" {
+        if io::stdin().is_terminal() {
+            return Err(ReplayError::Terminal);
+        }
+        return Ok(Input::Pipe(Box::new(io::stdin())));
+    }
+    let failed = |error: io::Error| ReplayError::Open {
+        name: human::safe_text(path.as_os_str().as_encoded_bytes()),
+        next: match error.kind() {
+            io::ErrorKind::PermissionDenied => "recordings belong to who made them: sudo, or chown the file",
+            _ => "`tracer record -o FILE` makes one, `tracer demo` has one built in",
+        },
+        error,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let is_file = file.metadata().map_err(failed)?.is_file();
+    Ok(if is_file { Input::File(file) } else { Input::Pipe(Box::new(file)) })
+}
+
+fn on_screen(tape: Tape) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(async {
+        let (snapshots, snapshots_shown) = watch::channel(Arc::new(Snapshot::default()));
+        let (status, status_shown) = watch::channel(status_of(tape.meta()));
+        let (timelines, timeline_shown) = watch::channel(Arc::new(Timeline::default()));
+        let (controls, mut asked) = mpsc::channel(REQUESTS);
+        let (transports, to_player) = mpsc::channel(REQUESTS);
+        let outputs = Outputs { snapshots, status, timelines };
+        let player = Player::new(tape, Limits::default(), outputs).context("cannot start a thread")?;
+        let handle = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("replay".to_owned())
+            .spawn(move || handle.block_on(player.run(to_player)))
+            .context("cannot start a thread")?;
+        tokio::spawn(async move {
+            while let Some(control) = asked.recv().await {
+                if let Control::Transport(transport) = control
+                    && transports.send(transport).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let feed = tui::Feed {
+            snapshots: snapshots_shown,
+            status: status_shown,
+            timeline: Some(timeline_shown),
+            controls,
+        };
+        tui::run(feed).await.context("cannot draw the screen")
+    });
+    // A thread that waits for a pipe or a key must not keep us.
+    runtime.shutdown_background();
+    Ok(match outcome? {
+        Exit::Asked => exit_status::FINE,
+        Exit::Signal(number) => 128 + number as u8,
+    })
+}
+
+fn print(mut tape: Tape) -> Result<u8> {
+    let mut status = status_of(tape.meta());
+    let mut fed = tape.play().context("cannot start a thread")?;
+    let mut aggregator = Aggregator::new();
+    let mut exit = exit_status::FINE;
+    while let Some(news) = fed.blocking_recv() {
+        match news {
+            Fed::Item(Item::Interval(interval), _) => aggregator.merge(&interval),
+            Fed::Item(Item::Mark(_), _) | Fed::End(None) => {}
+            Fed::End(Some(why)) => {
+                status.notices.insert(0, unclean_notice(&why));
+                exit = exit_status::DAMAGED;
+            }
+        }
+    }
+    // Whoever reads our output may be gone (`| head`), and then there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "no terminal to replay on: the totals, as `tracer report` prints them");
+    let mut out = io::BufWriter::new(io::stdout());
+    match write_tables(&mut out, &aggregator.snapshot(), &status, Scope::Total).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the tables")
+        }
+        _ => Ok(exit),
+    }
+}

@@ -1,0 +1,6 @@
+//! The real binary in a real terminal: what it shows, what its keys do, how it leaves the terminal. Needs no
+//! privilege.
+
+mod recorded;
+mod replay;
+mod terminal;

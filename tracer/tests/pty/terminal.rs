@@ -1,0 +1,149 @@
+//! A pseudo terminal with a program in it, and a person's patience.
+
+use std::io::{Read as _, Write};
+use std::num::NonZero;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+/// How long something may take to appear before it counts as missing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Size of the terminal.
+const ROWS: NonZero<u16> = NonZero::new(24).expect("not zero");
+const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not zero");
+
+/// Everything the program has written, as bytes and as a terminal shows it.
+struct Seen {
+    bytes: Vec<u8>,
+    screen: vt100::Parser,
+}
+
+/// A program in a terminal.
+pub(crate) struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    keyboard: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    seen: Arc<Mutex<Seen>>,
+    /// The terminal's settings before the program had it.
+    before: String,
+}
+
+/// What is left after the program has ended.
+pub(crate) struct Left {
+    /// Its exit status.
+    pub(crate) status: u32,
+    /// Everything it wrote.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Terminal {
+    /// Runs a shell command in a terminal of 80 by 24.
+    pub(crate) fn run(command: &str) -> Self {
+        let size = PtySize { rows: ROWS.get(), cols: COLUMNS.get(), pixel_width: 0, pixel_height: 0 };
+        let pty = native_pty_system().openpty(size).expect("a pseudo terminal");
+        let before = settings(&*pty.master);
+        let mut builder = CommandBuilder::new("/bin/sh");
+        builder.args(["-c", command]);
+        builder.env_clear();
+        for (name, value) in
+            [("PATH", "/usr/bin:/bin"), ("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TZ", "UTC")]
+        {
+            builder.env(name, value);
+        }
+        let child = pty.slave.spawn_command(builder).expect("a shell");
+        let seen =
+            Arc::new(Mutex::new(Seen { bytes: Vec::new(), screen: vt100::Parser::new(ROWS, COLUMNS, 0) }));
+        let mut output = pty.master.try_clone_reader().expect("the terminal's output");
+        let keyboard = pty.master.take_writer().expect("the terminal's input");
+        let shared = Arc::clone(&seen);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = output.read(&mut buffer) {
+                let mut seen = shared.lock().expect("nobody panics with it");
+                seen.bytes.extend_from_slice(&buffer[..read]);
+                seen.screen.process(&buffer[..read]);
+            }
+        });
+        // The slave stays open, or the terminal would be gone with the program and its settings with it.
+        Box::leak(pty.slave);
+        Self { master: pty.master, keyboard, child, seen, before }
+    }
+
+    /// The screen as text.
+    pub(crate) fn screen(&self) -> String {
+        self.seen.lock().expect("nobody panics with it").screen.screen().contents()
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("a terminal that takes keys");
+        self.keyboard.flush().expect("a terminal that takes keys");
+    }
+
+    /// Waits until the screen is as wanted.
+    pub(crate) fn wait_for(&self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let screen = self.screen();
+            if is_there(&screen) {
+                return screen;
+            }
+            assert!(start.elapsed() < PATIENCE, "{what} did not appear in\n{screen}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until this text is on the screen.
+    pub(crate) fn wait_for_text(&self, text: &str) -> String {
+        self.wait_for(text, |screen| screen.contains(text))
+    }
+
+    /// Presses keys and waits for this text.
+    pub(crate) fn press_and_see(&mut self, keys: &str, text: &str) -> String {
+        self.press(keys);
+        self.wait_for_text(text)
+    }
+
+    /// The shell's process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().expect("a process that was started")
+    }
+
+    /// Waits for the end; the terminal must be as it was before.
+    pub(crate) fn end(mut self) -> Left {
+        let status = self.child.wait().expect("the end of the program");
+        // What it wrote last may still be on its way.
+        let start = Instant::now();
+        while self.is_altered() && start.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let seen = self.seen.lock().expect("nobody panics with it");
+        let screen = seen.screen.screen();
+        assert!(!screen.alternate_screen(), "left on the alternate screen:\n{}", screen.contents());
+        assert!(!screen.hide_cursor(), "the cursor stays hidden");
+        assert!(!screen.bracketed_paste() && !screen.application_cursor(), "modes stay set");
+        assert_eq!(settings(&*self.master), self.before, "the terminal's settings are not as they were");
+        Left { status: status.exit_code(), bytes: seen.bytes.clone() }
+    }
+
+    fn is_altered(&self) -> bool {
+        let seen = self.seen.lock().expect("nobody panics with it");
+        seen.screen.screen().alternate_screen() || seen.screen.screen().hide_cursor()
+    }
+}
+
+/// Everything that `stty -a` would say.
+fn settings(master: &(dyn MasterPty + Send)) -> String {
+    let settings = master.get_termios().expect("a terminal has settings");
+    format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        settings.input_flags,
+        settings.output_flags,
+        settings.control_flags,
+        settings.local_flags,
+        settings.control_chars
+    )
+}
