@@ -1,6 +1,7 @@
 //! The command line as clap sees it: definitions only. What the options mean together is decided in
 //! [`crate::config`].
 
+pub mod compare;
 pub mod replay;
 pub mod target;
 pub mod top;
@@ -127,6 +128,9 @@ pub enum Verb {
     /// Show a recording on the screen, with time to move in
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayOptions),
+    /// Say what changed between two recordings, and how sure that is
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::CompareOptions),
 }
 
 impl Verb {
@@ -134,7 +138,7 @@ impl Verb {
     pub fn is_verbose(&self) -> bool {
         match self {
             Self::Top(options) => options.verbose,
-            Self::Replay(_) => false,
+            Self::Replay(_) | Self::Compare(_) => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
+mod compare;
 mod outlet;
 mod replay;
 mod target;
@@ -10,6 +11,7 @@ use anyhow::Result;
 use crate::bpf::loader::LoadError;
 use crate::bpf::{facts, preflight};
 use crate::cli::{Verb, exit_status};
+use crate::compare::gate::GateError;
 use crate::config::{SettingsError, TopSettings};
 use crate::launch::LaunchError;
 
@@ -18,6 +20,7 @@ pub fn run(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
         Verb::Replay(options) => replay::run(&options),
+        Verb::Compare(options) => compare::run(options),
     }
 }
 
@@ -38,7 +41,7 @@ pub fn error_status(error: &anyhow::Error) -> Option<u8> {
     if error.is::<LoadError>() {
         return Some(exit_status::CANNOT_LOAD);
     }
-    if error.is::<SettingsError>() {
+    if error.is::<SettingsError>() || error.is::<GateError>() || error.is::<compare::UsageError>() {
         return Some(exit_status::USAGE);
     }
     error.downcast_ref::<LaunchError>().map(LaunchError::exit_code)

@@ -43,6 +43,8 @@ pub struct SideFigures {
     pub duration_ns: u64,
     /// Intervals in it.
     pub intervals: u64,
+    /// Slices of time that they were joined into.
+    pub slices: usize,
     /// Calls in the figures.
     pub calls: u64,
     /// Calls that are in no figure.
@@ -57,6 +59,7 @@ impl SideFigures {
             about: side.about.clone(),
             duration_ns: side.duration_ns(),
             intervals: side.intervals(),
+            slices: side.slices().len(),
             calls: side.calls(),
             missing: side.ledger().calls_missing(),
             loss: side.loss(),

@@ -252,7 +252,7 @@ fn per_second(number: f64, seconds: f64) -> f64 {
 /// Share of the calls that the kernel counted itself.
 pub(super) fn spilled_share(side: &Side) -> f64 {
     let spilled = side.ledger().get(tracer_common::ledger::Counter::Spilled) as f64;
-    if spilled == 0.0 { 0.0 } else { spilled / side.calls().max(1) as f64 }
+    if spilled == 0.0 { 0.0 } else { spilled / (spilled + side.ledger().aggregated as f64) }
 }
 
 /// Whether none of `calls` seen in `seconds` would be no wonder in `other_seconds`.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::{FxHashMap, FxHasher};
+use tracer_common::ledger::Counter;
 
 use crate::interval::{CallKey, Cell, Interval};
 use crate::ledger::LedgerCounts;
@@ -316,7 +317,10 @@ impl Side {
 
     fn learn_names(&mut self, interval: &Interval) {
         for (&id, info) in &interval.processes {
-            self.names.insert(id, info.comm);
+            let known = self.names.entry(id).or_default();
+            if !info.comm.is_empty() {
+                *known = info.comm;
+            }
             if info.exited {
                 self.ended.push_back(id);
             }
@@ -405,7 +409,9 @@ impl Side {
     /// Share of all calls that are in no figure.
     pub fn loss(&self) -> f64 {
         let missing = self.ledger.calls_missing() as f64;
-        if missing == 0.0 { 0.0 } else { missing / (missing + self.calls() as f64) }
+        // The ledger tells of everything, the figures perhaps only of the calls somebody asked for.
+        let seen = self.calls().max(self.ledger.aggregated + self.ledger.get(Counter::Spilled)) as f64;
+        if missing == 0.0 { 0.0 } else { missing / (missing + seen) }
     }
 
     /// Whether some span of time is in it twice.

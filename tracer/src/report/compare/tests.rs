@@ -1,0 +1,1 @@
+//! Tables, JSON and Markdown of comparisons whose truth is known.
