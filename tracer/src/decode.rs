@@ -75,6 +75,25 @@ pub struct ProcessEvent {
     pub comm: Comm,
 }
 
+impl ProcessEvent {
+    /// The record that [`decode`] reads as this event.
+    pub fn to_record(&self) -> [u8; size_of::<ProcessRecord>()] {
+        let mut bytes = [0; size_of::<ProcessRecord>()];
+        bytes[0] = match self.what {
+            ProcessChange::Seen => kind::SEEN,
+            ProcessChange::Exec => kind::EXEC,
+            ProcessChange::Exit => kind::EXIT,
+        };
+        bytes[4..8].copy_from_slice(&self.tgid.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&self.tid.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&self.ns_tgid.to_ne_bytes());
+        bytes[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
+        bytes[24..32].copy_from_slice(&self.start_ns.to_ne_bytes());
+        bytes[32..48].copy_from_slice(&self.comm.to_kernel());
+        bytes
+    }
+}
+
 /// What happened to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessChange {
@@ -275,6 +294,7 @@ pub(crate) mod tests {
             comm: Comm::new("redis"),
         };
         assert_eq!(decode(&process_bytes(&record)), Ok(Record::Process(expected)));
+        assert_eq!(decode(&expected.to_record()), Ok(Record::Process(expected)));
     }
 
     #[test]

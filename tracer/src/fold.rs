@@ -155,6 +155,34 @@ impl Fold {
         self.processes.len()
     }
 
+    /// Records that tell another fold of every process that this one knows, one after the other.
+    pub fn known_processes(&self, now_ns: u64) -> Vec<u8> {
+        let mut records = Vec::new();
+        for process in &self.processes {
+            if process.id.start_ns == 0 && process.info.comm.is_empty() {
+                continue;
+            }
+            let event = ProcessEvent {
+                what: if process.info.exited { ProcessChange::Exit } else { ProcessChange::Seen },
+                tgid: process.tgid,
+                tid: process.tgid,
+                ns_tgid: if process.id.pid == process.tgid { 0 } else { process.id.pid },
+                time_ns: now_ns,
+                start_ns: process.id.start_ns,
+                comm: process.info.comm,
+            };
+            records.extend(event.to_record());
+        }
+        records
+    }
+
+    /// Lets the next interval tell of every process that lives, for a reader who begins with it.
+    pub fn tell_again(&mut self) {
+        for process in &mut self.processes {
+            process.news |= !process.info.exited;
+        }
+    }
+
     /// The last thing that was no record, for the log.
     pub fn take_last_error(&mut self) -> Option<DecodeError> {
         self.last_error.take()

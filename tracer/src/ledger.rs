@@ -21,6 +21,9 @@ pub struct LedgerCounts {
     /// Records dropped between the ring and the aggregator. The queue holds mergeable intervals and waits
     /// instead of dropping, so this stays 0; it is here because the identity names it.
     pub user_queue_dropped: u64,
+    /// Calls that a recording of events has no row for, because its writer was too slow: they are in its
+    /// cells, and in no other figure is anything missing.
+    pub recorder_overflow: u64,
 }
 
 /// One identity of the ledger that does not hold.
@@ -56,6 +59,7 @@ impl LedgerCounts {
         self.aggregated += other.aggregated;
         self.decode_failed += other.decode_failed;
         self.user_queue_dropped += other.user_queue_dropped;
+        self.recorder_overflow += other.recorder_overflow;
     }
 
     /// What happened since `earlier`, a reading of the same counters.
@@ -72,6 +76,7 @@ impl LedgerCounts {
             aggregated: self.aggregated.saturating_sub(earlier.aggregated),
             decode_failed: self.decode_failed.saturating_sub(earlier.decode_failed),
             user_queue_dropped: self.user_queue_dropped.saturating_sub(earlier.user_queue_dropped),
+            recorder_overflow: self.recorder_overflow.saturating_sub(earlier.recorder_overflow),
         }
     }
 
@@ -83,6 +88,7 @@ impl LedgerCounts {
             ("aggregated", self.aggregated),
             ("decode_failed", self.decode_failed),
             ("user_queue_dropped", self.user_queue_dropped),
+            ("recorder_overflow", self.recorder_overflow),
         ])
     }
 
@@ -94,6 +100,7 @@ impl LedgerCounts {
             "aggregated" => Some(&mut self.aggregated),
             "decode_failed" => Some(&mut self.decode_failed),
             "user_queue_dropped" => Some(&mut self.user_queue_dropped),
+            "recorder_overflow" => Some(&mut self.recorder_overflow),
             _ => {
                 let counter = Counter::ALL.iter().find(|counter| counter.name() == name)?;
                 self.kernel.get_mut(*counter as usize)
@@ -196,9 +203,20 @@ mod tests {
     }
 
     #[test]
+    fn every_counter_is_found_by_its_name() {
+        let mut ledger = LedgerCounts::default();
+        let names: Vec<&str> = LedgerCounts::default().named().map(|(name, _)| name).collect();
+        for (value, name) in names.iter().enumerate() {
+            *ledger.by_name_mut(name).expect("it has a name") = value as u64;
+        }
+        assert!(ledger.named().map(|(_, value)| value).eq(0..names.len() as u64));
+    }
+
+    #[test]
     fn since_undoes_merge() {
-        let a = counts(&[(Counter::EnterSeen, 5), (Counter::Lost, 1)]);
-        let b = counts(&[(Counter::EnterSeen, 7)]);
+        let a =
+            LedgerCounts { recorder_overflow: 3, ..counts(&[(Counter::EnterSeen, 5), (Counter::Lost, 1)]) };
+        let b = LedgerCounts { recorder_overflow: 2, ..counts(&[(Counter::EnterSeen, 7)]) };
         let mut both = a;
         both.merge(&b);
         assert_eq!(both.since(&a), b);

@@ -105,6 +105,18 @@ pub fn words(ledger: &LedgerCounts) -> Vec<Word> {
             ),
         );
     }
+    let rowless = ledger.recorder_overflow;
+    if rowless > 0 {
+        let share = human::percent(rowless as f64, records as f64);
+        say(
+            format!("RECORDED COARSELY {share}%"),
+            format!(
+                "RECORDED COARSELY: {} calls ({share}%) came faster than the recording could be written. They are \
+                 in its counts, errors, totals and percentiles, and not among its single calls.",
+                human::count(rowless),
+            ),
+        );
+    }
     let nameless = ledger.get(Counter::ProcessRecordsLost);
     if nameless > 0 {
         say(
@@ -158,6 +170,8 @@ mod tests {
             shorts(&ledger(&[(Counter::Streamed, 96), (Counter::Spilled, 4)])),
             ["lost 0", "SPILLED 4.00% detail only"]
         );
+        let coarse = LedgerCounts { recorder_overflow: 3, ..ledger(&[(Counter::Streamed, 100)]) };
+        assert_eq!(shorts(&coarse), ["lost 0", "RECORDED COARSELY 3.00%"]);
         assert_eq!(shorts(&ledger(&[(Counter::Overwritten, 2), (Counter::Unexplained, 1)])), ["UNPAIRED 3"]);
         assert_eq!(shorts(&ledger(&[(Counter::ProcessRecordsLost, 2)])), ["lost 0", "NAMES MISSING 2"]);
     }
@@ -168,6 +182,7 @@ mod tests {
             Counter::ALL.iter().map(|&counter| ledger(&[(counter, 1)])).collect();
         ledgers.push(LedgerCounts { decode_failed: 1, ..LedgerCounts::default() });
         ledgers.push(LedgerCounts { user_queue_dropped: 1, ..LedgerCounts::default() });
+        ledgers.push(LedgerCounts { recorder_overflow: 1, ..LedgerCounts::default() });
         ledgers.push(LedgerCounts { missed_exit: 1, ..LedgerCounts::default() });
         for ledger in ledgers {
             let alarm = words(&ledger)[0].severity == Severity::Alarm;

@@ -13,7 +13,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
-use tracer_common::ledger::{COUNTERS, Ledger};
+use tracer_common::ledger::Ledger;
 use tracer_common::slot::{SLOTS, Slot, open};
 use tracer_common::spill::cells_per_cpu;
 
@@ -23,6 +23,7 @@ use super::log::ProgramLog;
 use super::rings::{self, Rings};
 use super::sys::SharedArray;
 use super::tracefs;
+use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 
 /// The compiled programs, built from `tracer-ebpf` by `cargo xtask build-ebpf`.
@@ -141,17 +142,6 @@ pub struct Kernel {
     /// The spill cells.
     pub spill: Spill,
     offsets: Offsets,
-}
-
-/// Kernel counters and skips since load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// The programs' own counters.
-    pub kernel: [u64; COUNTERS],
-    /// Runs of the enter program that the kernel skipped.
-    pub missed_enter: u64,
-    /// Runs of the exit program that the kernel skipped.
-    pub missed_exit: u64,
 }
 
 enum Link {
@@ -308,13 +298,14 @@ impl Kernel {
         }
     }
 
-    /// The counters now.
-    pub fn counts(&self) -> Counts {
+    /// The kernel's part of the ledger since load.
+    pub fn counts(&self) -> LedgerCounts {
         let misses = |hook: &Hook| self.program_fd(hook).and_then(recursion_misses).unwrap_or(0);
-        Counts {
+        LedgerCounts {
             kernel: read_ledger(&self.ledger),
             missed_enter: misses(&SYS_ENTER),
             missed_exit: misses(&SYS_EXIT),
+            ..LedgerCounts::default()
         }
     }
 

@@ -2,6 +2,7 @@
 //! [`crate::config`].
 
 pub mod compare;
+pub mod record;
 pub mod replay;
 pub mod target;
 pub mod top;
@@ -12,6 +13,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use record::{MarkOptions, RECORD_EXAMPLES, RECORD_USAGE, RecordOptions};
 use top::TopOptions;
 
 /// What the process exits with. With `-- CMD` a run without trouble of our own exits with CMD's status.
@@ -125,6 +127,15 @@ pub enum Verb {
         after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}")
     )]
     Top(TopOptions),
+    /// Record to a file, to look at later and elsewhere
+    #[command(
+        override_usage = RECORD_USAGE,
+        after_help = RECORD_EXAMPLES,
+        after_long_help = format!("{RECORD_EXAMPLES}\n\n{EXIT_STATUS}")
+    )]
+    Record(RecordOptions),
+    /// Leave a mark in a recording while it is being made
+    Mark(MarkOptions),
     /// Show a recording on the screen, with time to move in
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayOptions),
@@ -138,7 +149,8 @@ impl Verb {
     pub fn is_verbose(&self) -> bool {
         match self {
             Self::Top(options) => options.verbose,
-            Self::Replay(_) | Self::Compare(_) => false,
+            Self::Record(options) => options.verbose,
+            Self::Mark(_) | Self::Replay(_) | Self::Compare(_) => false,
         }
     }
 }
@@ -155,7 +167,7 @@ mod tests {
     fn top(line: &[&str]) -> TopOptions {
         match Cli::read(line).expect("a valid command line").into_verb() {
             Verb::Top(options) => options,
-            other => panic!("{other:?}"),
+            other => panic!("{line:?} is {other:?}"),
         }
     }
 

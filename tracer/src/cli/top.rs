@@ -21,6 +21,10 @@ pub struct TopOptions {
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
 
+    /// Record to FILE what is shown, too; `tracer replay FILE` shows it again
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub record: Option<PathBuf>,
+
     /// Print tables as text even on a terminal
     #[arg(long, help_heading = "Output")]
     pub plain: bool,

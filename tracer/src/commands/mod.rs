@@ -1,8 +1,12 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
 mod compare;
+mod mark;
 mod outlet;
+mod record;
+mod recording;
 mod replay;
+mod session;
 mod target;
 mod top;
 
@@ -12,13 +16,15 @@ use crate::bpf::loader::LoadError;
 use crate::bpf::{facts, preflight};
 use crate::cli::{Verb, exit_status};
 use crate::compare::gate::GateError;
-use crate::config::{SettingsError, TopSettings};
+use crate::config::{RecordSettings, SettingsError, TopSettings};
 use crate::launch::LaunchError;
 
 /// Does what the command line says; the result is the exit status.
 pub fn run(verb: Verb) -> Result<u8> {
     match verb {
         Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
+        Verb::Record(options) => record::run(&RecordSettings::try_from(options)?),
+        Verb::Mark(options) => mark::run(&options),
         Verb::Replay(options) => replay::run(&options),
         Verb::Compare(options) => compare::run(options),
     }

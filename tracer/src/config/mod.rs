@@ -1,6 +1,7 @@
 //! From the command line as given to settings that make sense. Pure: no file is read, no process looked
 //! at.
 
+mod record;
 mod top;
 pub mod values;
 
@@ -12,6 +13,7 @@ use thiserror::Error;
 use crate::cli::target::{KernelOptions, TargetOptions};
 use crate::process::Comm;
 use crate::syscalls::filter::{FilterError, SyscallSet};
+pub use record::{Place, RecordSettings, RecordingSettings};
 pub use top::{Destination, Output, TopSettings};
 use values::nanoseconds;
 
@@ -107,6 +109,13 @@ pub enum SettingsError {
          next: tracer -- CMD [ARGS]..."
     )]
     EmptyCommand,
+    /// `--ring` with `-o -`.
+    #[error(
+        "error: --ring needs files and -o - is standard output\n\
+         why: what is older than --ring says is deleted file by file\n\
+         next: tracer record --ring DURATION -o FILE"
+    )]
+    RingToStdout,
     /// `-e` with something that is no syscall.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -185,7 +194,7 @@ mod tests {
     fn settings(line: &[&str]) -> Result<TopSettings, SettingsError> {
         match Cli::read([&["tracer"], line].concat()).expect("clap accepts it").into_verb() {
             Verb::Top(options) => options.try_into(),
-            other => panic!("{other:?}"),
+            other => panic!("{line:?} is {other:?}"),
         }
     }
 
@@ -204,6 +213,7 @@ mod tests {
                     args: false,
                 },
                 output: Output::default(),
+                record: None,
             }
         );
     }

@@ -34,6 +34,8 @@ pub struct TopSettings {
     pub tracing: Tracing,
     /// How and where results are written.
     pub output: Output,
+    /// Recorded as well, to this file.
+    pub record: Option<PathBuf>,
 }
 
 impl TopSettings {
@@ -58,6 +60,7 @@ impl TryFrom<TopOptions> for TopSettings {
         Ok(Self {
             tracing: Tracing::try_from((options.target, options.kernel))?,
             output: Output { json: options.json, file: options.output, plain: options.plain },
+            record: options.record,
         })
     }
 }

@@ -15,6 +15,15 @@ pub const MIN_INTERVAL: Duration = Duration::from_millis(100);
 /// Smallest ring: a page.
 pub const MIN_RING_BYTES: u32 = 4096;
 
+/// Shortest time that segments of a recording keep.
+pub const MIN_RING: Duration = Duration::from_secs(10);
+
+/// Smallest limit of a recording: room for what says what it is.
+pub const MIN_SIZE: u64 = 65_536;
+
+/// Longest text of a mark, in characters.
+const MARK_CHARS: usize = 200;
+
 /// A value on the command line that is none. The text follows clap's "invalid value 'X' for '--option'".
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ValueError {
@@ -42,6 +51,18 @@ pub enum ValueError {
     /// Not a ring size.
     #[error("a ring is a power of two from 4096 bytes to 1G, as in 65536, 512K or 4M")]
     RingBytes,
+    /// Not a size.
+    #[error("not a size; write a number of bytes and perhaps a unit, as in 65536, 500M or 2G")]
+    Size,
+    /// A file too small for anything.
+    #[error("a recording takes at least {MIN_SIZE} bytes")]
+    TooSmall,
+    /// A ring below [`MIN_RING`].
+    #[error("a ring holds at least {}", human::duration(nanoseconds(MIN_RING)))]
+    RingTooShort,
+    /// Nothing to find again.
+    #[error("a mark has between 1 and 200 characters, none of them a control character")]
+    Mark,
 }
 
 /// `10us`, `500ms`, `3s`, `3`, `1.5s`, `2m`, `1h`.
@@ -101,20 +122,45 @@ pub fn parse_comm(name: &OsStr) -> Result<Comm, ValueError> {
 
 /// A power of two from [`MIN_RING_BYTES`] to 1 GiB, with `K` for 2¹⁰ and `M` for 2²⁰ if wanted.
 pub fn parse_ring_bytes(text: &str) -> Result<u32, ValueError> {
+    match parse_bytes(text).and_then(|bytes| u32::try_from(bytes).ok()) {
+        Some(bytes) if bytes.is_power_of_two() && (MIN_RING_BYTES..=1 << 30).contains(&bytes) => Ok(bytes),
+        _ => Err(ValueError::RingBytes),
+    }
+}
+
+/// Bytes, from [`MIN_SIZE`] on, with a unit as rings have it.
+pub fn parse_size(text: &str) -> Result<u64, ValueError> {
+    match parse_bytes(text) {
+        Some(bytes) if bytes >= MIN_SIZE => Ok(bytes),
+        Some(_) => Err(ValueError::TooSmall),
+        None => Err(ValueError::Size),
+    }
+}
+
+fn parse_bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let scale: u32 = match unit {
+    let scale: u64 = match unit {
         "" => 1,
         "K" | "k" | "KiB" => 1 << 10,
         "M" | "m" | "MiB" => 1 << 20,
         "G" | "g" | "GiB" => 1 << 30,
-        _ => return Err(ValueError::RingBytes),
+        "T" | "t" | "TiB" => 1 << 40,
+        _ => return None,
     };
-    let bytes = number.parse::<u32>().ok().and_then(|number| number.checked_mul(scale));
-    match bytes {
-        Some(bytes) if bytes.is_power_of_two() && (MIN_RING_BYTES..=1 << 30).contains(&bytes) => Ok(bytes),
-        _ => Err(ValueError::RingBytes),
-    }
+    number.parse::<u64>().ok()?.checked_mul(scale)
+}
+
+/// A duration of at least [`MIN_RING`].
+pub fn parse_ring(text: &str) -> Result<Duration, ValueError> {
+    let duration = parse_duration(text)?;
+    if duration < MIN_RING { Err(ValueError::RingTooShort) } else { Ok(duration) }
+}
+
+/// Text of a mark.
+pub fn parse_mark(text: &str) -> Result<String, ValueError> {
+    let fits = (1..=MARK_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err(ValueError::Mark) }
 }
 
 /// Whole nanoseconds; 584 years are the end of time.
@@ -169,11 +215,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sizes_have_units_and_a_least() {
+        for (text, bytes) in [("65536", 65_536), ("500M", 500 << 20), ("2G", 2 << 30), ("1TiB", 1 << 40)] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(parse_size("1K"), Err(ValueError::TooSmall));
+        for text in ["", "G", "1.5G", "-1", "99999999999999999999", "20000000T"] {
+            assert_eq!(parse_size(text), Err(ValueError::Size), "{text}");
+        }
+        assert_eq!(parse_ring("9s"), Err(ValueError::RingTooShort));
+        assert_eq!(parse_ring("10m"), Ok(Duration::from_mins(10)));
+    }
+
+    #[test]
+    fn marks_are_one_line_of_text() {
+        assert_eq!(parse_mark("deployed \u{1F680}").as_deref(), Ok("deployed \u{1F680}"));
+        for text in ["", "a\nb", "\u{1b}[2J", &"x".repeat(201)] {
+            assert_eq!(parse_mark(text), Err(ValueError::Mark), "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_a_parser_panic(text in any::<String>()) {
             let _ = parse_duration(&text);
             let _ = parse_ring_bytes(&text);
+            let _ = parse_size(&text);
             if let Ok(pid) = parse_pid(&text) {
                 prop_assert!(pid > 0);
             }

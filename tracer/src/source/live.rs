@@ -1,8 +1,9 @@
 //! Intervals from the running kernel. One thread drains the rings every 10 ms, folds records and closes an
-//! interval every tick; it waits for nobody.
+//! interval every tick; it waits for nobody. A recorder is handed the same records and intervals.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
 
-use crate::bpf::loader::{Counts, Kernel};
+use crate::bpf::loader::Kernel;
 use crate::bpf::sys::{self, monotonic_ns};
 use crate::fold::Fold;
 use crate::interval::{CallKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
+use crate::recording::Mark;
+use crate::tap::Tap;
 
 /// How long records may lie in a ring. A ring that fills up wakes us earlier.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
@@ -33,25 +36,38 @@ pub struct Tick {
     pub last: bool,
 }
 
+/// What the drain thread is asked while it runs.
+enum Request {
+    Record(Box<Tap>),
+    StopRecording,
+    Mark(Mark),
+}
+
 /// The drain thread.
 pub struct Live {
     stop: Arc<AtomicBool>,
+    requests: mpsc::Sender<Request>,
     thread: JoinHandle<()>,
 }
 
 impl Live {
-    /// Starts draining. `kernel` is attached already; intervals go to `ticks` every `interval`.
+    /// Starts draining. `kernel` is attached already; intervals go to `ticks` every `interval`, and all of
+    /// the run to `tap`.
     pub fn start(
         kernel: Kernel,
         interval: Duration,
         start_ns: u64,
         ticks: Sender<Tick>,
+        tap: Option<Tap>,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
+        let (requests, asked) = mpsc::channel();
         let drain = Drain {
             kernel,
             fold: Fold::new(start_ns),
-            last_counts: Counts::default(),
+            last_counts: LedgerCounts::default(),
+            tap,
+            asked,
             ticks,
             pending: Tick::default(),
             stop: Arc::clone(&stop),
@@ -59,7 +75,23 @@ impl Live {
         let thread = std::thread::Builder::new()
             .name("drain".to_owned())
             .spawn(move || drain.run(interval, start_ns))?;
-        Ok(Self { stop, thread })
+        Ok(Self { stop, requests, thread })
+    }
+
+    /// Records from now on, instead of what was recorded before. After the end it does nothing, as do the two
+    /// below.
+    pub fn record(&self, tap: Tap) {
+        let _ = self.requests.send(Request::Record(Box::new(tap)));
+    }
+
+    /// Hands over the rest and records no more.
+    pub fn stop_recording(&self) {
+        let _ = self.requests.send(Request::StopRecording);
+    }
+
+    /// Puts a mark into the recording, if there is one.
+    pub fn mark(&self, mark: Mark) {
+        let _ = self.requests.send(Request::Mark(mark));
     }
 
     /// Asks for the end: programs detached, rings emptied, a last tick. It comes through the channel.
@@ -76,7 +108,9 @@ impl Live {
 struct Drain {
     kernel: Kernel,
     fold: Fold,
-    last_counts: Counts,
+    last_counts: LedgerCounts,
+    tap: Option<Tap>,
+    asked: mpsc::Receiver<Request>,
     ticks: Sender<Tick>,
     /// What the receiver had no time for; grows instead of being dropped.
     pending: Tick,
@@ -98,6 +132,7 @@ impl Drain {
             }
             self.drain();
             let now_ns = monotonic_ns();
+            self.serve_recorder(now_ns);
             if now_ns >= next_ns {
                 next_ns += interval_ns * ((now_ns - next_ns) / interval_ns + 1);
                 self.close(now_ns);
@@ -117,27 +152,70 @@ impl Drain {
             empty = if self.drain() == 0 { empty + 1 } else { 0 };
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.close(monotonic_ns());
+        let now_ns = monotonic_ns();
+        self.serve_recorder(now_ns);
+        self.close(now_ns);
         self.pending.last = true;
+        if let Some(tap) = self.tap.take() {
+            tap.finish();
+        }
         let _ = self.ticks.blocking_send(self.pending);
     }
 
     fn drain(&mut self) -> usize {
         let fold = &mut self.fold;
-        self.kernel.rings.drain(|record| fold.take(record))
+        match self.tap.as_mut().filter(|tap| tap.wants_records()) {
+            None => self.kernel.rings.drain(|record| fold.take(record)),
+            Some(tap) => {
+                let now_ns = monotonic_ns();
+                self.kernel.rings.drain(|record| {
+                    fold.take(record);
+                    tap.take(record, fold, now_ns);
+                })
+            }
+        }
+    }
+
+    /// Does what was asked about recording. A recording begins and ends with an interval, so that what it holds
+    /// is neither more nor less than its time.
+    fn serve_recorder(&mut self, now_ns: u64) {
+        while let Ok(request) = self.asked.try_recv() {
+            match request {
+                Request::Record(tap) => {
+                    self.stop_recording(now_ns);
+                    self.fold.tell_again();
+                    self.tap = Some(*tap);
+                }
+                Request::StopRecording => self.stop_recording(now_ns),
+                Request::Mark(mark) => {
+                    if let Some(tap) = &mut self.tap {
+                        tap.mark(mark, &mut self.fold, now_ns);
+                    }
+                }
+            }
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.tick(&mut self.fold, now_ns);
+            if tap.recorder_is_gone() {
+                self.tap = None;
+            }
+        }
+    }
+
+    fn stop_recording(&mut self, now_ns: u64) {
+        self.close(now_ns);
+        if let Some(tap) = self.tap.take() {
+            tap.finish();
+        }
     }
 
     /// Ends the interval and puts it with what is pending.
     fn close(&mut self, now_ns: u64) {
         let counts = self.kernel.counts();
-        let ledger = LedgerCounts {
-            kernel: std::array::from_fn(|index| {
-                counts.kernel[index].saturating_sub(self.last_counts.kernel[index])
-            }),
-            missed_enter: counts.missed_enter.saturating_sub(self.last_counts.missed_enter),
-            missed_exit: counts.missed_exit.saturating_sub(self.last_counts.missed_exit),
-            ..LedgerCounts::default()
-        };
+        let mut ledger = counts.since(&self.last_counts);
+        if let Some(tap) = &mut self.tap {
+            ledger.recorder_overflow = tap.take_overflow();
+        }
         if ledger.get(tracer_common::ledger::Counter::Spilled) > 0 {
             let fold = &mut self.fold;
             self.kernel.spill.read(|cell| fold.take_spilled(cell));
@@ -162,7 +240,11 @@ impl Drain {
         if let Some(error) = self.fold.take_last_error() {
             self.pending.log.push(format!("a record could not be decoded: {error}"));
         }
-        self.pending.interval.merge(&self.fold.close(now_ns, in_flight, ledger));
+        let interval = self.fold.close(now_ns, in_flight, ledger);
+        self.pending.interval.merge(&interval);
+        if let Some(tap) = &mut self.tap {
+            tap.interval(interval, &mut self.fold);
+        }
         self.pending.ring_fill = self.pending.ring_fill.max(self.kernel.rings.take_peak_fill());
     }
 

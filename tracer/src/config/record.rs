@@ -1,0 +1,116 @@
+//! What `tracer record` is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{SettingsError, Tracing};
+use crate::cli::record::RecordOptions;
+use crate::recording::Kind;
+
+/// Largest recording of events when nothing is said: a forgotten one must not fill a disk.
+const EVENTS_MAX_BYTES: u64 = 1 << 30;
+
+/// Where a recording goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Standard output.
+    Stdout,
+    /// This file.
+    File(PathBuf),
+    /// A file in the current directory with a name that says what, where and when.
+    Named,
+}
+
+/// A recording, whichever verb makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingSettings {
+    /// Where it goes.
+    pub place: Place,
+    /// Intervals or events.
+    pub kind: Kind,
+    /// Most bytes; `u64::MAX` for no limit.
+    pub max_bytes: u64,
+    /// Keep only this much time, in segments.
+    pub ring: Option<Duration>,
+    /// Replace what is there.
+    pub force: bool,
+}
+
+impl RecordingSettings {
+    /// A recording of intervals in one file without a limit.
+    pub fn intervals(place: Place) -> Self {
+        Self { place, kind: Kind::Intervals, max_bytes: u64::MAX, ring: None, force: false }
+    }
+}
+
+/// One run of `tracer record`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// What is traced.
+    pub tracing: Tracing,
+    /// What is recorded of it.
+    pub recording: RecordingSettings,
+}
+
+impl TryFrom<RecordOptions> for RecordSettings {
+    type Error = SettingsError;
+
+    fn try_from(options: RecordOptions) -> Result<Self, SettingsError> {
+        let place = match options.output {
+            Some(path) if path.as_os_str() == "-" => Place::Stdout,
+            Some(path) => Place::File(path),
+            None => Place::Named,
+        };
+        if options.ring.is_some() && place == Place::Stdout {
+            return Err(SettingsError::RingToStdout);
+        }
+        let mut tracing = Tracing::try_from((options.target, options.kernel))?;
+        // Single calls are wanted with all there is.
+        tracing.args |= options.events;
+        let (kind, limit) =
+            if options.events { (Kind::Events, EVENTS_MAX_BYTES) } else { (Kind::Intervals, u64::MAX) };
+        // What leaves by a pipe fills no disk of ours.
+        let limit = if place == Place::Stdout { u64::MAX } else { limit };
+        let max_bytes = options.max_size.unwrap_or(limit);
+        let recording =
+            RecordingSettings { place, kind, max_bytes, ring: options.ring, force: options.force };
+        Ok(Self { tracing, recording })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Verb};
+    use crate::config::Target;
+
+    fn settings(line: &[&str]) -> Result<RecordSettings, SettingsError> {
+        let cli = Cli::read([&["tracer", "record"], line].concat()).expect("clap accepts it");
+        let Verb::Record(options) = cli.into_verb() else { panic!("it is record") };
+        RecordSettings::try_from(options)
+    }
+
+    #[test]
+    fn without_options_it_is_intervals_of_the_whole_host_to_a_named_file() {
+        let run = settings(&[]).expect("valid");
+        assert_eq!(run.recording, RecordingSettings::intervals(Place::Named));
+        assert_eq!((run.tracing.target, run.tracing.args), (Target::WholeHost, false));
+    }
+
+    #[test]
+    fn events_bring_arguments_and_a_limit_that_can_be_changed() {
+        let run = settings(&["--events", "-o", "x"]).expect("valid");
+        assert_eq!((run.recording.kind, run.recording.max_bytes), (Kind::Events, 1 << 30));
+        assert!(run.tracing.args);
+        assert_eq!(settings(&["--events", "-o", "-"]).expect("valid").recording.max_bytes, u64::MAX);
+        let run = settings(&["--events", "--max-size", "2G"]).expect("valid");
+        assert_eq!(run.recording.max_bytes, 2 << 30);
+    }
+
+    #[test]
+    fn a_ring_needs_files() {
+        let run = settings(&["--ring", "10m", "-o", "x"]).expect("valid");
+        assert_eq!(run.recording.ring, Some(Duration::from_mins(10)));
+        assert_eq!(settings(&["--ring", "10m", "-o", "-"]), Err(SettingsError::RingToStdout));
+    }
+}
