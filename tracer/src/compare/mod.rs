@@ -35,7 +35,7 @@ pub use change::{
 };
 pub use effect::Effect;
 pub use side::{About, By, InFlightAtEnd, Key, Side, Slice};
-pub use summary::{factor, latency};
+pub use summary::{factor, latency, threshold_words};
 pub use warnings::{SideName, Warning};
 
 /// Number of quantiles that are compared.
@@ -118,7 +118,11 @@ pub fn compare_sides(
     };
     let mut rows = verdict::settle(rows, refused, thresholds);
     rows.sort_by(|a, b| {
-        a.key.waits.cmp(&b.key.waits).then(b.impact.abs().total_cmp(&a.impact.abs())).then(a.key.cmp(&b.key))
+        let time = |row: &Change| row.before.time_per_s.max(row.after.time_per_s);
+        (a.key.waits.cmp(&b.key.waits))
+            .then(b.impact.abs().total_cmp(&a.impact.abs()))
+            .then(time(b).total_cmp(&time(a)))
+            .then(a.key.cmp(&b.key))
     });
     let mut comparison = Comparison {
         by: before.by(),

@@ -13,6 +13,9 @@ use super::{QUANTILE_NAMES, Warning};
 /// Changed calls that get a sentence of their own.
 const MOST_CALLS: usize = 3;
 
+/// Share of all time in calls from which a call's rate is worth a sentence.
+const NOTABLE_COST: f64 = 0.1;
+
 /// New or vanished names listed before "and N more".
 const MOST_NAMES: usize = 4;
 
@@ -32,6 +35,7 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
         sentences.push(format!("{more} more changed."));
     }
     sentences.push(the_others(comparison, changed.is_empty()));
+    sentences.extend(called_more_or_less(comparison, &names));
     sentences.extend(errnos(comparison));
     sentences.extend(failing_more_or_less(comparison, &names));
     sentences.extend(new_and_gone(comparison, &names));
@@ -96,18 +100,46 @@ fn changed_call(row: &Change, names: &Names) -> Option<String> {
 
 fn the_others(comparison: &Comparison, nothing_changed: bool) -> String {
     let count = |verdict| rows_with(comparison, &[verdict]).count();
-    let threshold = human::percent(comparison.thresholds.change, 1.0);
+    let threshold = threshold_words(comparison.thresholds.change);
     let (same, unknown) = (count(Verdict::Same), count(Verdict::Inconclusive));
     let other = if nothing_changed { "call" } else { "other call" };
+    let cannot = "(too few calls, or too unsteady)";
     match (same, unknown) {
         (0, 0) if nothing_changed => "No call is on both sides.".to_owned(),
         (0, 0) => "There is no other call on both sides.".to_owned(),
         (_, 0) => format!("No {other} changed by more than {threshold} %."),
-        (_, _) => format!(
-            "No {other} is known to have changed by more than {threshold} %: {same} did not, {unknown} cannot be told \
-             (too few calls, or too unsteady)."
+        (0, _) if nothing_changed => format!("None of the {unknown} calls can be judged {cannot}."),
+        (0, _) => format!("The {unknown} others cannot be judged {cannot}."),
+        _ => format!(
+            "No {other} is known to have changed by more than {threshold} %; {unknown} of {} cannot be judged {cannot}.",
+            same + unknown
         ),
     }
+}
+
+/// How often the costliest calls are made, where that has changed: a fix may well be to call less.
+fn called_more_or_less(comparison: &Comparison, names: &Names) -> Vec<String> {
+    let work = || comparison.rows.iter().filter(|row| !row.key.waits);
+    let cost = |row: &Change| row.before.time_per_s.max(row.after.time_per_s);
+    let all: f64 = work().map(cost).sum();
+    let least = 1.0 + comparison.thresholds.change;
+    work()
+        .filter(|row| cost(row) >= all * NOTABLE_COST)
+        .filter_map(|row| {
+            let (low, high) = row.rate?.interval?;
+            (low > least || high < 1.0 / least).then_some(row)
+        })
+        .take(MOST_CALLS)
+        .map(|row| {
+            format!(
+                "{} is called {} often: {} to {} times a second.",
+                names.name(row),
+                if row.after.rate > row.before.rate { "more" } else { "less" },
+                human::short_count(row.before.rate),
+                human::short_count(row.after.rate),
+            )
+        })
+        .collect()
 }
 
 /// Errnos that nobody had before, or nobody has any more.
@@ -226,6 +258,12 @@ fn listed(names: impl ExactSizeIterator<Item = String>) -> Option<String> {
     }
 }
 
+/// A threshold in percent: `5`, `2.5`.
+pub fn threshold_words(threshold: f64) -> String {
+    let percent = (threshold * 1000.0).round() / 10.0;
+    format!("{percent}")
+}
+
 /// A latency that is not a whole number of ns.
 pub fn latency(ns: f64) -> String {
     human::duration(ns.round() as u64)
@@ -248,13 +286,17 @@ pub fn factor(ratio: f64) -> String {
     }
 }
 
-/// The change with its interval: `15x, 95 %: 12x to 18x`.
+/// The change with its interval: `15x, 95 %: 12x to 18x`. How many times less reads better than what part
+/// of it is left.
 fn factor_with_interval(ratio: &Ratio) -> String {
+    let is_fraction = ratio.value <= 1.0 / 1.995;
+    let shown = |value: f64| if is_fraction { factor(1.0 / value) } else { factor(value) };
     match ratio.interval {
         Some((low, high)) => {
-            format!("{}, 95 % sure of {} to {}", factor(ratio.value), factor(low), factor(high))
+            let (low, high) = if is_fraction { (high, low) } else { (low, high) };
+            format!("{}, 95 %: {} to {}", shown(ratio.value), shown(low), shown(high))
         }
-        None => factor(ratio.value),
+        None => shown(ratio.value),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::compare::gate::State;
-use crate::compare::{Change, Verdict};
+use crate::compare::{Change, Verdict, threshold_words};
 use crate::human;
 use crate::syscalls::errno;
 
@@ -61,7 +61,7 @@ pub fn write_markdown(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()>
         comparison.before.slices,
         comparison.after.slices,
         comparison.thresholds.seed,
-        human::percent(comparison.thresholds.change, 1.0),
+        threshold_words(comparison.thresholds.change),
     )
 }
 
@@ -96,7 +96,7 @@ fn write_calls(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
         )?;
     }
     if let Some(more) = shown.comparison.rows.len().checked_sub(rows.len()).filter(|&more| more > 0) {
-        writeln!(out, "\n{more} more rows are not shown.")?;
+        writeln!(out, "\n{more} more {} not shown.", if more == 1 { "row is" } else { "rows are" })?;
     }
     Ok(())
 }

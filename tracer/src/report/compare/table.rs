@@ -6,7 +6,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::columns::{Align, fit};
 use crate::compare::gate::State;
-use crate::compare::{Change, Comparison, InFlightAtEnd, ShareChange, ShareVerdict, Verdict};
+use crate::compare::{
+    Change, Comparison, InFlightAtEnd, ShareChange, ShareVerdict, Verdict, threshold_words,
+};
 use crate::human;
 use crate::syscalls::errno;
 
@@ -61,7 +63,7 @@ static CALLS: [Column; 14] = [
         pair(Some(share_words(row.errors.share_before)), Some(share_words(row.errors.share_after)))
     }),
     column("TIME/s", 14, 3, |row| {
-        let of = |calls: u64, time: f64| (calls > 0).then_some(time);
+        let of = |calls: u64, time: f64| (calls > 0 && time > 0.0).then_some(time);
         latencies(of(row.before.calls, row.before.time_per_s), of(row.after.calls, row.after.time_per_s))
     }),
     column("p50", 14, 0, |row| quantile(row, 0)),
@@ -346,7 +348,7 @@ fn write_notes(out: &mut impl Write, comparison: &Comparison, layout: Layout) ->
         notes.push(format!(
             "faster, slower: at least {} %, and more than chance explains (block bootstrap over {} and {} slices of \
              time, seed {}; corrected for the number of rows). same: certainly less than that.",
-            human::percent(comparison.thresholds.change, 1.0),
+            threshold_words(comparison.thresholds.change),
             comparison.before.slices,
             comparison.after.slices,
             comparison.thresholds.seed,
