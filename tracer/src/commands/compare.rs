@@ -5,6 +5,7 @@ mod sides;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::num::NonZero;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
@@ -16,6 +17,7 @@ use crate::config::SettingsError;
 use crate::report::compare::{Layout, Shown, write_json, write_markdown, write_tables};
 use crate::sieve::Wanted;
 use crate::syscalls::SyscallSet;
+use crate::tui::{self, compare::Compared};
 
 use sides::{Progress, Sources};
 
@@ -75,6 +77,16 @@ pub(super) fn run(options: CompareOptions) -> Result<u8> {
     let comparison = judge(&before, &after, &thresholds, &progress);
     progress.finish();
     let outcomes: Vec<_> = gates.iter().map(|gate| gate.judge(&comparison)).collect();
+    let status = if outcomes.iter().any(|outcome| outcome.state == State::Met) {
+        exit_status::CONDITION_MET
+    } else if [&before, &after].into_iter().any(|side| side.about.unclean.is_some()) {
+        exit_status::DAMAGED
+    } else {
+        exit_status::FINE
+    };
+    if wants_screen(&options) {
+        return on_screen(Compared { comparison, before, after, conditions: outcomes }, status);
+    }
     let shown = Shown {
         comparison: &comparison,
         conditions: &outcomes,
@@ -82,13 +94,31 @@ pub(super) fn run(options: CompareOptions) -> Result<u8> {
         all: options.all,
     };
     write(&options, &shown)?;
-    let is_cut = [&before, &after].into_iter().any(|side| side.about.unclean.is_some());
-    Ok(if outcomes.iter().any(|outcome| outcome.state == State::Met) {
-        exit_status::CONDITION_MET
-    } else if is_cut {
-        exit_status::DAMAGED
-    } else {
-        exit_status::FINE
+    Ok(status)
+}
+
+/// A pipeline's conditions and everything that is text of its own are for no screen.
+fn wants_screen(options: &CompareOptions) -> bool {
+    let wants_text = options.plain
+        || options.json
+        || options.markdown
+        || options.output.is_some()
+        || options.by == ByChoice::Errno
+        || !options.fail_on.is_empty();
+    !wants_text && io::stdout().is_terminal() && io::stdin().is_terminal()
+}
+
+fn on_screen(compared: Compared, status: u8) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let exit = runtime.block_on(tui::compare::run(Arc::new(compared))).context("cannot draw the screen");
+    // A thread that waits for a key must not keep us.
+    runtime.shutdown_background();
+    Ok(match exit? {
+        tui::Exit::Asked => status,
+        tui::Exit::Signal(number) => 128 + number as u8,
     })
 }
 

@@ -8,6 +8,7 @@
 
 mod bootstrap;
 mod change;
+pub mod columns;
 pub mod effect;
 mod errors;
 pub mod gate;
@@ -18,6 +19,7 @@ mod student;
 mod summary;
 mod verdict;
 pub mod warnings;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod synthetic;

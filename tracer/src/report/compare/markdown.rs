@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::compare::gate::State;
+use crate::compare::words::{
+    errno_rows, interval_words, latencies, pair, rate_words, share_words, side_words, verdict_words,
+};
 use crate::compare::{Change, Verdict, threshold_words};
 use crate::human;
 use crate::syscalls::errno;
 
-use super::{
-    Shown, errno_rows, interval_words, latencies, pair, rate_words, share_words, side_words, verdict_words,
-};
+use super::Shown;
 
 /// Rows in the table unless all are asked for; those with a verdict are always there.
 const MAX_CALLS: usize = 15;

@@ -5,16 +5,14 @@ use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::columns::{Align, fit};
+use crate::compare::columns::{self, Column};
 use crate::compare::gate::State;
-use crate::compare::{
-    Change, Comparison, InFlightAtEnd, ShareChange, ShareVerdict, Verdict, threshold_words,
-};
+use crate::compare::words::{errno_rows, pair, rate_words, share_verdict_words, share_words, side_words};
+use crate::compare::{Change, Comparison, ShareVerdict, Verdict, threshold_words};
 use crate::human;
 use crate::syscalls::errno;
 
-use super::{
-    Shown, errno_rows, interval_words, latencies, pair, rate_words, share_words, side_words, verdict_words,
-};
+use super::Shown;
 
 /// Calls shown unless all are asked for.
 const MAX_CALLS: usize = 25;
@@ -35,62 +33,6 @@ pub struct Layout {
     pub width: usize,
     /// Whether verdicts are coloured.
     pub colour: bool,
-}
-
-/// One column: what is in it, and how soon it goes where there is no room for all.
-struct Column {
-    title: &'static str,
-    width: usize,
-    align: Align,
-    /// 0 stays; higher ones go first.
-    drop: u8,
-    text: fn(&Change) -> String,
-}
-
-const fn column(title: &'static str, width: usize, drop: u8, text: fn(&Change) -> String) -> Column {
-    Column { title, width, align: Align::Left, drop, text }
-}
-
-/// The table of calls, from left to right.
-static CALLS: [Column; 14] = [
-    column("COMM", 8, 0, |row| row.key.comm.unwrap_or_default().to_string()),
-    column("CALL", 11, 0, |row| row.call_name().unwrap_or_else(|| "all".to_owned())),
-    column("RATE/s", 12, 0, |row| pair(some_rate(row.before.rate), some_rate(row.after.rate))),
-    column("ERR%", 11, 4, |row| {
-        if row.errors.before + row.errors.after == 0 {
-            return "-".to_owned();
-        }
-        pair(Some(share_words(row.errors.share_before)), Some(share_words(row.errors.share_after)))
-    }),
-    column("TIME/s", 14, 3, |row| {
-        let of = |calls: u64, time: f64| (calls > 0 && time > 0.0).then_some(time);
-        latencies(of(row.before.calls, row.before.time_per_s), of(row.after.calls, row.after.time_per_s))
-    }),
-    column("p50", 14, 0, |row| quantile(row, 0)),
-    column("p90", 14, 5, |row| quantile(row, 1)),
-    column("p99", 14, 0, |row| quantile(row, 2)),
-    column("p99.9", 14, 6, |row| quantile(row, 3)),
-    column("MAX", 14, 7, |row| {
-        latencies(row.before.max_ns.map(|ns| ns as f64), row.after.max_ns.map(|ns| ns as f64))
-    }),
-    column("EFFECT", 10, 8, |row| row.effect().map_or_else(|| "-".to_owned(), |effect| effect.to_string())),
-    column("95% INTERVAL", 20, 1, |row| interval_words(row).unwrap_or_else(|| "-".to_owned())),
-    column("VERDICT", 12, 0, verdict_words),
-    column("OPEN", 16, 9, |row| {
-        let of = |open: InFlightAtEnd| (open.calls > 0).then(|| human::count(open.calls));
-        if row.before.in_flight.calls + row.after.in_flight.calls == 0 {
-            return "-".to_owned();
-        }
-        pair(of(row.before.in_flight), of(row.after.in_flight))
-    }),
-];
-
-fn some_rate(rate: f64) -> Option<String> {
-    Some(rate_words(rate))
-}
-
-fn quantile(row: &Change, at: usize) -> String {
-    latencies(row.quantiles[at].before, row.quantiles[at].after)
 }
 
 /// Writes it all.
@@ -126,7 +68,7 @@ fn write_calls(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: Ink
     if comparison.rows.is_empty() {
         return Ok(());
     }
-    let table = Table::new(comparison, layout);
+    let table = Table { columns: columns::lay_out(&comparison.rows, layout.width) };
     writeln!(out)?;
     table.write_head(out, ink)?;
     let limit = |rows: usize, most: usize| if shown.all { rows } else { rows.min(most) };
@@ -171,44 +113,9 @@ struct Table {
 }
 
 impl Table {
-    fn new(comparison: &Comparison, layout: Layout) -> Self {
-        let rows = &comparison.rows;
-        let one_comm = rows.windows(2).all(|pair| pair[0].key.comm == pair[1].key.comm);
-        let has_calls = rows.iter().any(|row| row.key.call.is_some());
-        let has_open = rows.iter().any(|row| row.before.in_flight.calls + row.after.in_flight.calls > 0);
-        let wanted = |column: &&Column| match column.title {
-            "COMM" => !one_comm || !has_calls,
-            "CALL" => has_calls,
-            "OPEN" => has_open,
-            _ => true,
-        };
-        let mut columns: Vec<&'static Column> = CALLS.iter().filter(wanted).collect();
-        let needed = |columns: &[&Column]| columns.iter().map(|column| column.width + 1).sum::<usize>() - 1;
-        while needed(&columns) > layout.width
-            && let Some(worst) = columns.iter().map(|column| column.drop).max().filter(|&drop| drop > 0)
-        {
-            columns.retain(|column| column.drop != worst);
-        }
-        let mut room = layout.width.saturating_sub(needed(&columns));
-        let columns = columns
-            .into_iter()
-            .map(|column| {
-                // Names take what is left, up to what they need.
-                let longest = match column.title {
-                    "COMM" | "CALL" => rows.iter().map(|row| (column.text)(row).width()).max().unwrap_or(0),
-                    _ => 0,
-                };
-                let more = longest.saturating_sub(column.width).min(room);
-                room -= more;
-                (column, column.width + more)
-            })
-            .collect();
-        Self { columns }
-    }
-
     fn write_head(&self, out: &mut impl Write, ink: Ink) -> io::Result<()> {
         let cells: Vec<String> =
-            self.columns.iter().map(|(column, width)| fit(column.title, *width, column.align)).collect();
+            self.columns.iter().map(|(column, width)| fit(column.title, *width, Align::Left)).collect();
         writeln!(out, "{}", ink.strong(cells.join(" ").trim_end()))
     }
 
@@ -217,7 +124,7 @@ impl Table {
             .columns
             .iter()
             .map(|(column, width)| {
-                let text = fit(&(column.text)(row), *width, column.align);
+                let text = fit(&(column.text)(row), *width, Align::Left);
                 if column.title == "VERDICT" { ink.verdict(row.verdict, &text) } else { text }
             })
             .collect();
@@ -262,8 +169,8 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: In
                     "COMM" => row.key.comm.unwrap_or_default().to_string(),
                     "CALL" => row.call_name().unwrap_or_else(|| "all".to_owned()),
                     "RATE/s" => pair(
-                        some_rate(share.before as f64 / before_s),
-                        some_rate(share.after as f64 / after_s),
+                        Some(rate_words(share.before as f64 / before_s)),
+                        Some(rate_words(share.after as f64 / after_s)),
                     ),
                     "% OF CALLS" => {
                         let of = |calls: u64, share: f64| (calls > 0).then(|| share_words(share));
@@ -273,7 +180,7 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: In
                         || "-".to_owned(),
                         |(low, high)| format!("{:+.2}..{:+.2}", low * 100.0, high * 100.0),
                     ),
-                    _ => share_verdict(share),
+                    _ => share_verdict_words(share),
                 })
                 .collect()
         })
@@ -305,16 +212,6 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: In
         writeln!(out, "... {} more; --all shows them", rest.len())?;
     }
     Ok(())
-}
-
-fn share_verdict(share: ShareChange) -> String {
-    match share.verdict {
-        Some(verdict @ (ShareVerdict::New | ShareVerdict::Gone)) if share.may_be_chance => {
-            format!("{}?", verdict.name())
-        }
-        Some(verdict) => verdict.name().to_owned(),
-        None => "-".to_owned(),
-    }
 }
 
 fn write_conditions(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: Ink) -> io::Result<()> {

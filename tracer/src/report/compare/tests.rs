@@ -8,7 +8,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::*;
 use crate::compare::gate::Gate;
 use crate::compare::synthetic::{Stream, intervals};
-use crate::compare::{About, By, Side, Thresholds, compare_sides};
+use crate::compare::words::latencies;
+use crate::compare::{About, By, Side, Thresholds, Verdict, compare_sides};
 
 const SECOND: u64 = 1_000_000_000;
 
