@@ -89,8 +89,14 @@ impl Measured {
     }
 }
 
-/// Measures the row of `key`.
-pub(super) fn measure(key: Key, before: &Side, after: &Side, thresholds: &Thresholds) -> Measured {
+/// Measures the row of `key` with so many draws.
+pub(super) fn measure(
+    key: Key,
+    before: &Side,
+    after: &Side,
+    thresholds: &Thresholds,
+    draws: usize,
+) -> Measured {
     let mut errnos: Vec<u16> = [before, after]
         .into_iter()
         .filter_map(|side| side.row(key))
@@ -100,7 +106,7 @@ pub(super) fn measure(key: Key, before: &Side, after: &Side, thresholds: &Thresh
     errnos.dedup();
     // Nothing is drawn for a row that one side has not: there is nothing to set it against.
     let both = before.row(key).is_some() && after.row(key).is_some();
-    let draws = if both { thresholds.draws } else { 0 };
+    let draws = if both { draws } else { 0 };
     let before = Drawn::new(key, before, &errnos, draws, thresholds.seed);
     let after = Drawn::new(key, after, &errnos, draws, thresholds.seed);
 

@@ -53,6 +53,9 @@ pub const QUANTILE_NAMES: [&str; QUANTILE_COUNT] = ["p50", "p90", "p99", "p99.9"
 /// too few calls to judge a row by.
 pub const JUDGED: usize = 3;
 
+/// Rows up to which each gets all draws: beyond, nobody reads that far, and somebody waits.
+pub const FULL_ROWS: usize = 200;
+
 /// What counts as a change, and as enough evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
@@ -62,7 +65,8 @@ pub struct Thresholds {
     pub errors: f64,
     /// Share of calls missing from a side beyond which nothing is judged.
     pub loss: f64,
-    /// Draws of the bootstrap.
+    /// Draws of the bootstrap for each row. Where there are more than [`FULL_ROWS`] rows each gets fewer, but at
+    /// least a fifth.
     pub draws: usize,
     /// Seed of the draws: the same sides and seed give the same figures.
     pub seed: u64,
@@ -93,12 +97,13 @@ pub fn compare_sides(
     let warnings = warnings::find(before, after, thresholds);
     let refused = warnings.iter().any(Warning::refuses);
     let keys: Vec<Key> = before.keys().chain(after.keys()).collect::<BTreeSet<_>>().into_iter().collect();
+    let draws = (thresholds.draws * FULL_ROWS / keys.len().max(FULL_ROWS)).max(thresholds.draws / 5);
     // Rows with many buckets take long and rows with few do not: whoever is free takes the next.
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         let mut measured = Vec::new();
         while let Some(&key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
-            measured.push(measure::measure(key, before, after, thresholds));
+            measured.push(measure::measure(key, before, after, thresholds, draws));
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, keys.len());
         }
         measured

@@ -2,14 +2,15 @@
 //! of time. The slices are what the bootstrap draws from. Memory is bounded: past [`MAX_SLICES`] neighbouring
 //! slices join, past [`MAX_ROWS`] rows of further names share one.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 use tracer_common::ledger::Counter;
 
-use crate::interval::{CallKey, Cell, Interval};
+use crate::histogram::Histogram;
+use crate::interval::{CallKey, Cell, CellKey, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::syscalls;
@@ -19,6 +20,9 @@ const MAX_SLICES: usize = 512;
 
 /// Rows kept at most under names of their own.
 const MAX_ROWS: usize = 16_384;
+
+/// (process, syscall) pairs whose rows are remembered.
+const MAX_CELLS: usize = 65_536;
 
 /// Ended processes whose names are still known, for calls that are read late.
 const ENDED_KEPT: usize = 4096;
@@ -90,8 +94,11 @@ pub struct Side {
     pub about: About,
     by: By,
     pub(super) slices: Vec<Slice>,
-    rows: FxHashMap<Key, Row>,
-    open: FxHashMap<Key, Cell>,
+    /// Each with its latencies, which are shared with its total when all is added.
+    rows: Vec<(Key, Row, Histogram)>,
+    by_key: FxHashMap<Key, usize>,
+    /// Row of each (process, syscall), so that names are looked up once. Emptied when a name changes.
+    by_cell: FxHashMap<CellKey, usize>,
     open_slice: Slice,
     open_intervals: u32,
     intervals_per_slice: u32,
@@ -134,6 +141,19 @@ pub(super) struct Row {
     pub(super) buckets: Vec<(u16, u32)>,
     /// (slice, errno, calls), in order.
     pub(super) errnos: Vec<(u32, u16, u64)>,
+    /// The slice that is being filled.
+    open: Open,
+}
+
+/// What a row gathers for the slice that is being filled. Its histogram stays a short sorted list: a dense one
+/// for each row and slice would cost more to clear and to read than to fill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Open {
+    part: Part,
+    buckets: Vec<(u16, u32)>,
+    errnos: BTreeMap<u16, u64>,
+    /// Room to merge in.
+    spare: Vec<(u16, u32)>,
 }
 
 /// The calls of one row in one slice.
@@ -150,22 +170,50 @@ pub(super) struct Part {
 }
 
 impl Row {
-    fn push(&mut self, slice: u32, cell: &Cell) {
-        self.total.merge(cell);
-        self.buckets.extend(
-            cell.latencies
+    /// Adds the calls of an interval to the slice that is being filled.
+    fn add(&mut self, cell: &Cell, latencies: &mut Histogram) {
+        let total = &mut self.total;
+        total.calls += cell.calls;
+        total.interrupted += cell.interrupted;
+        total.denied += cell.denied;
+        total.no_return += cell.no_return;
+        total.died += cell.died;
+        total.total_ns += cell.total_ns;
+        let open = &mut self.open;
+        let mut errors = 0;
+        for (&errno, &count) in &cell.errors {
+            *total.errors.entry(errno).or_default() += count;
+            *open.errnos.entry(errno).or_default() += count;
+            errors += count;
+        }
+        let completed = cell.latencies.count();
+        if completed > 0 {
+            total.note_extremes(cell.min_ns, cell.max_ns, latencies.is_empty());
+            latencies.merge(&cell.latencies);
+            open.spare.clear();
+            let more = cell
+                .latencies
                 .indexed()
-                .map(|(bucket, count)| (bucket as u16, u32::try_from(count).unwrap_or(u32::MAX))),
-        );
-        self.errnos.extend(cell.errors.iter().map(|(&errno, &count)| (slice, errno, count)));
-        self.parts.push(Part {
-            slice,
-            calls: cell.calls,
-            errors: cell.error_count(),
-            timed: cell.latencies.count() + cell.interrupted,
-            total_ns: cell.total_ns,
-            buckets_end: self.buckets.len(),
-        });
+                .map(|(bucket, count)| (bucket as u16, count.try_into().unwrap_or(u32::MAX)));
+            merge_buckets(&mut open.spare, &open.buckets, more);
+            std::mem::swap(&mut open.spare, &mut open.buckets);
+        }
+        open.part.calls += cell.calls;
+        open.part.errors += errors;
+        open.part.timed += completed + cell.interrupted;
+        open.part.total_ns += cell.total_ns;
+    }
+
+    /// Ends the slice that is being filled.
+    fn close(&mut self, slice: u32) {
+        let part = std::mem::take(&mut self.open.part);
+        if part.calls == 0 {
+            return;
+        }
+        self.buckets.append(&mut self.open.buckets);
+        let errnos = std::mem::take(&mut self.open.errnos);
+        self.errnos.extend(errnos.into_iter().map(|(errno, count)| (slice, errno, count)));
+        self.parts.push(Part { slice, buckets_end: self.buckets.len(), ..part });
     }
 
     /// The parts, each with its buckets.
@@ -181,7 +229,8 @@ impl Row {
 
     /// Joins slices 0 and 1, 2 and 3, and so on.
     fn join_neighbours(&mut self) {
-        let mut joined = Self { total: std::mem::take(&mut self.total), ..Self::default() };
+        let total = std::mem::take(&mut self.total);
+        let mut joined = Self { total, open: std::mem::take(&mut self.open), ..Self::default() };
         for (part, buckets) in self.parts() {
             let slice = part.slice / 2;
             match joined.parts.last().copied() {
@@ -189,7 +238,7 @@ impl Row {
                     let start =
                         joined.parts.len().checked_sub(2).map_or(0, |at| joined.parts[at].buckets_end);
                     let first = joined.buckets.split_off(start);
-                    merge_buckets(&mut joined.buckets, &first, buckets);
+                    merge_buckets(&mut joined.buckets, &first, buckets.iter().copied());
                     let merged = Part {
                         slice,
                         calls: last.calls + part.calls,
@@ -228,25 +277,16 @@ impl Row {
 }
 
 /// Appends the sum of two sorted lists of (bucket, calls).
-fn merge_buckets(out: &mut Vec<(u16, u32)>, mut first: &[(u16, u32)], mut second: &[(u16, u32)]) {
-    while let (Some((one, rest)), Some((other, others))) = (first.split_first(), second.split_first()) {
-        match one.0.cmp(&other.0) {
-            Ordering::Less => {
-                out.push(*one);
-                first = rest;
-            }
-            Ordering::Greater => {
-                out.push(*other);
-                second = others;
-            }
-            Ordering::Equal => {
-                out.push((one.0, one.1.saturating_add(other.1)));
-                (first, second) = (rest, others);
-            }
+fn merge_buckets(out: &mut Vec<(u16, u32)>, first: &[(u16, u32)], second: impl Iterator<Item = (u16, u32)>) {
+    let mut first = first.iter().copied().peekable();
+    for (bucket, count) in second {
+        while let Some(lower) = first.next_if(|lower| lower.0 < bucket) {
+            out.push(lower);
         }
+        let equal = first.next_if(|other| other.0 == bucket).map_or(0, |other| other.1);
+        out.push((bucket, count.saturating_add(equal)));
     }
-    out.extend_from_slice(first);
-    out.extend_from_slice(second);
+    out.extend(first);
 }
 
 impl Side {
@@ -280,10 +320,10 @@ impl Side {
         }
         self.open_slice.duration_ns += interval.duration_ns();
         self.open_intervals += 1;
-        for (key, cell) in &interval.cells {
-            let key = self.key(key.process, key.call);
-            let key = self.admit(key);
-            self.open.entry(key).or_default().merge(cell);
+        for (&key, cell) in &interval.cells {
+            let at = self.row_of(key);
+            let (_, row, latencies) = &mut self.rows[at];
+            row.add(cell, latencies);
         }
         self.in_flight.clear();
         for call in &interval.in_flight {
@@ -301,6 +341,7 @@ impl Side {
     pub fn next_recording(&mut self) {
         self.close_slice();
         self.names.clear();
+        self.by_cell.clear();
         self.ended.clear();
         self.end_ns = 0;
     }
@@ -308,6 +349,9 @@ impl Side {
     /// Ends the last slice. Call it after the last interval.
     pub fn finish(&mut self) {
         self.close_slice();
+        for (_, row, latencies) in &mut self.rows {
+            row.total.latencies = Arc::new(latencies.clone());
+        }
     }
 
     /// Notes that time is in this side twice.
@@ -318,8 +362,9 @@ impl Side {
     fn learn_names(&mut self, interval: &Interval) {
         for (&id, info) in &interval.processes {
             let known = self.names.entry(id).or_default();
-            if !info.comm.is_empty() {
+            if !info.comm.is_empty() && *known != info.comm {
                 *known = info.comm;
+                self.by_cell.clear();
             }
             if info.exited {
                 self.ended.push_back(id);
@@ -336,14 +381,26 @@ impl Side {
         Key::new(self.by, self.names.get(&process).copied().unwrap_or_default(), call)
     }
 
-    /// The row that `key` gets: its own while there is room.
-    fn admit(&mut self, mut key: Key) -> Key {
-        let full = self.rows.len() + self.open.len() >= MAX_ROWS;
-        if full && key.comm.is_some() && !self.rows.contains_key(&key) && !self.open.contains_key(&key) {
+    /// The row of a cell: its own while there is room.
+    fn row_of(&mut self, cell: CellKey) -> usize {
+        if let Some(&at) = self.by_cell.get(&cell) {
+            return at;
+        }
+        let mut key = self.key(cell.process, cell.call);
+        let full = self.rows.len() >= MAX_ROWS;
+        if full && key.comm.is_some() && !self.by_key.contains_key(&key) {
             key.comm = Some(Comm::new("(others)"));
             self.folded_rows = true;
         }
-        key
+        let at = *self.by_key.entry(key).or_insert(self.rows.len());
+        if at == self.rows.len() {
+            self.rows.push((key, Row::default(), Histogram::new()));
+        }
+        if self.by_cell.len() >= MAX_CELLS {
+            self.by_cell.clear();
+        }
+        self.by_cell.insert(cell, at);
+        at
     }
 
     fn close_slice(&mut self) {
@@ -353,8 +410,8 @@ impl Side {
         let slice = self.slices.len() as u32;
         self.slices.push(self.open_slice);
         self.open_intervals = 0;
-        for (key, cell) in self.open.drain() {
-            self.rows.entry(key).or_default().push(slice, &cell);
+        for (_, row, _) in &mut self.rows {
+            row.close(slice);
         }
         if self.slices.len() >= MAX_SLICES {
             self.join_neighbours();
@@ -370,7 +427,7 @@ impl Side {
                 duration_ns: pair.iter().map(|slice| slice.duration_ns).sum(),
             })
             .collect();
-        for row in self.rows.values_mut() {
+        for (_, row, _) in &mut self.rows {
             row.join_neighbours();
         }
         self.intervals_per_slice *= 2;
@@ -403,7 +460,7 @@ impl Side {
 
     /// Calls in the figures.
     pub fn calls(&self) -> u64 {
-        self.rows.values().map(|row| row.total.calls).sum()
+        self.rows.iter().map(|(_, row, _)| row.total.calls).sum()
     }
 
     /// Share of all calls that are in no figure.
@@ -426,7 +483,7 @@ impl Side {
 
     /// The rows' keys.
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.rows.keys().copied()
+        self.rows.iter().map(|(key, ..)| *key)
     }
 
     /// Open calls of a row at the end.
@@ -435,13 +492,12 @@ impl Side {
     }
 
     pub(super) fn row(&self, key: Key) -> Option<&Row> {
-        self.rows.get(&key)
+        self.by_key.get(&key).map(|&at| &self.rows[at].1)
     }
 
     /// Latencies of a row over time: (slice, (bucket, calls) of that slice), for the heat map.
     pub fn latencies_over_time(&self, key: Key) -> impl Iterator<Item = (usize, &[(u16, u32)])> {
-        self.rows
-            .get(&key)
+        self.row(key)
             .into_iter()
             .flat_map(|row| row.parts().map(|(part, buckets)| (part.slice as usize, buckets)))
     }

@@ -216,7 +216,7 @@ fn rows_can_be_chosen_and_grouped() {
     assert!(fs::read_to_string(file).expect("it is there").contains("**slower"));
 }
 
-/// `cargo test --release -p tracer --test compare -- --ignored`: an hour of a host on which 15 programs make 64
+/// `cargo test --release -p tracer --test compare -- --ignored`: an hour of a host on which 15 programs make 16
 /// different calls each, every second.
 #[test]
 #[ignore = "needs an optimised build"]
@@ -241,7 +241,7 @@ fn two_hours_of_a_busy_host_compare_in_under_two_seconds() {
     let streams: Vec<Stream> = PROGRAMS
         .iter()
         .flat_map(|comm| {
-            (0..64).map(|nr| Stream {
+            (0..16).map(|nr| Stream {
                 comm,
                 nr,
                 calls: 30.0,

@@ -36,6 +36,7 @@ mod filters;
 mod modes;
 mod needs_ia32;
 mod needs_perf;
+mod needs_quiet;
 mod needs_speed;
 mod needs_strace;
 mod oracle;
