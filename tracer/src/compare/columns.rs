@@ -30,7 +30,7 @@ static CALLS: [Column; 14] = [
     column("COMM", 8, 0, |row| row.key.comm.unwrap_or_default().to_string()),
     column("CALL", 11, 0, |row| row.call_name().unwrap_or_else(|| "all".to_owned())),
     column("RATE/s", 12, 0, |row| pair(some_rate(row.before.rate), some_rate(row.after.rate))),
-    column("ERR%", 11, 4, |row| {
+    column("ERR%", 14, 4, |row| {
         if row.errors.before + row.errors.after == 0 {
             return "-".to_owned();
         }

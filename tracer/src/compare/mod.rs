@@ -54,7 +54,7 @@ pub const QUANTILE_NAMES: [&str; QUANTILE_COUNT] = ["p50", "p90", "p99", "p99.9"
 pub const JUDGED: usize = 3;
 
 /// Rows up to which each gets all draws: beyond, nobody reads that far, and somebody waits.
-pub const FULL_ROWS: usize = 200;
+pub const FULL_ROWS: usize = 50;
 
 /// What counts as a change, and as enough evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]

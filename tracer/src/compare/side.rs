@@ -15,8 +15,8 @@ use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::syscalls;
 
-/// Slices kept at most; an hour at 1 s then has slices of 8 s.
-const MAX_SLICES: usize = 512;
+/// Slices kept at most; an hour at 1 s then has slices of 16 s.
+const MAX_SLICES: usize = 256;
 
 /// Rows kept at most under names of their own.
 const MAX_ROWS: usize = 16_384;
@@ -94,8 +94,7 @@ pub struct Side {
     pub about: About,
     by: By,
     pub(super) slices: Vec<Slice>,
-    /// Each with its latencies, which are shared with its total when all is added.
-    rows: Vec<(Key, Row, Histogram)>,
+    rows: Vec<(Key, Row)>,
     by_key: FxHashMap<Key, usize>,
     /// Row of each (process, syscall), so that names are looked up once. Emptied when a name changes.
     by_cell: FxHashMap<CellKey, usize>,
@@ -133,8 +132,9 @@ pub struct InFlightAtEnd {
 /// The calls of one row, whole and by slice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
-    /// All of them.
+    /// All of them; the histogram once the side is finished.
     pub(super) total: Cell,
+    has_latencies: bool,
     /// Those slices in which there were any, in order.
     pub(super) parts: Vec<Part>,
     /// (bucket, calls) of all parts, one part after the other.
@@ -171,7 +171,7 @@ pub(super) struct Part {
 
 impl Row {
     /// Adds the calls of an interval to the slice that is being filled.
-    fn add(&mut self, cell: &Cell, latencies: &mut Histogram) {
+    fn add(&mut self, cell: &Cell) {
         let total = &mut self.total;
         total.calls += cell.calls;
         total.interrupted += cell.interrupted;
@@ -188,8 +188,8 @@ impl Row {
         }
         let completed = cell.latencies.count();
         if completed > 0 {
-            total.note_extremes(cell.min_ns, cell.max_ns, latencies.is_empty());
-            latencies.merge(&cell.latencies);
+            total.note_extremes(cell.min_ns, cell.max_ns, !self.has_latencies);
+            self.has_latencies = true;
             open.spare.clear();
             let more = cell
                 .latencies
@@ -230,7 +230,8 @@ impl Row {
     /// Joins slices 0 and 1, 2 and 3, and so on.
     fn join_neighbours(&mut self) {
         let total = std::mem::take(&mut self.total);
-        let mut joined = Self { total, open: std::mem::take(&mut self.open), ..Self::default() };
+        let open = std::mem::take(&mut self.open);
+        let mut joined = Self { total, open, has_latencies: self.has_latencies, ..Self::default() };
         for (part, buckets) in self.parts() {
             let slice = part.slice / 2;
             match joined.parts.last().copied() {
@@ -322,8 +323,7 @@ impl Side {
         self.open_intervals += 1;
         for (&key, cell) in &interval.cells {
             let at = self.row_of(key);
-            let (_, row, latencies) = &mut self.rows[at];
-            row.add(cell, latencies);
+            self.rows[at].1.add(cell);
         }
         self.in_flight.clear();
         for call in &interval.in_flight {
@@ -349,8 +349,12 @@ impl Side {
     /// Ends the last slice. Call it after the last interval.
     pub fn finish(&mut self) {
         self.close_slice();
-        for (_, row, latencies) in &mut self.rows {
-            row.total.latencies = Arc::new(latencies.clone());
+        for (_, row) in &mut self.rows {
+            let mut latencies = Histogram::new();
+            for &(bucket, count) in &row.buckets {
+                latencies.add(usize::from(bucket), u64::from(count));
+            }
+            row.total.latencies = Arc::new(latencies);
         }
     }
 
@@ -394,7 +398,7 @@ impl Side {
         }
         let at = *self.by_key.entry(key).or_insert(self.rows.len());
         if at == self.rows.len() {
-            self.rows.push((key, Row::default(), Histogram::new()));
+            self.rows.push((key, Row::default()));
         }
         if self.by_cell.len() >= MAX_CELLS {
             self.by_cell.clear();
@@ -410,7 +414,7 @@ impl Side {
         let slice = self.slices.len() as u32;
         self.slices.push(self.open_slice);
         self.open_intervals = 0;
-        for (_, row, _) in &mut self.rows {
+        for (_, row) in &mut self.rows {
             row.close(slice);
         }
         if self.slices.len() >= MAX_SLICES {
@@ -427,7 +431,7 @@ impl Side {
                 duration_ns: pair.iter().map(|slice| slice.duration_ns).sum(),
             })
             .collect();
-        for (_, row, _) in &mut self.rows {
+        for (_, row) in &mut self.rows {
             row.join_neighbours();
         }
         self.intervals_per_slice *= 2;
@@ -460,7 +464,7 @@ impl Side {
 
     /// Calls in the figures.
     pub fn calls(&self) -> u64 {
-        self.rows.iter().map(|(_, row, _)| row.total.calls).sum()
+        self.rows.iter().map(|(_, row)| row.total.calls).sum()
     }
 
     /// Share of all calls that are in no figure.
@@ -483,7 +487,7 @@ impl Side {
 
     /// The rows' keys.
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.rows.iter().map(|(key, ..)| *key)
+        self.rows.iter().map(|(key, _)| *key)
     }
 
     /// Open calls of a row at the end.

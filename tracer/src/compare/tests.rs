@@ -232,7 +232,7 @@ fn an_hour_fits_in_bounded_memory_and_keeps_every_call() {
         [Stream { calls: 3.0, ..Stream::default() }, Stream { nr: 1, calls: 0.01, ..Stream::default() }];
     let data = intervals(&streams, 3600, SECOND, 1);
     let side = Side::of(By::default(), About::default(), &data);
-    assert!(side.slices().len() <= 512 && side.slices().len() >= 256);
+    assert!(side.slices().len() <= 256 && side.slices().len() >= 128);
     assert_eq!(side.duration_ns(), 3600 * SECOND);
     let calls: u64 = data.iter().flat_map(|i| i.cells.values()).map(|cell| cell.calls).sum();
     assert_eq!(side.calls(), calls);
