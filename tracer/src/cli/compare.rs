@@ -33,6 +33,7 @@ Exit status: 0 fine, 1 error, 2 wrong usage, 3 a condition is met, 5 a recording
 
 /// Options of `tracer compare`, as given.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct CompareOptions {
     /// The two recordings, BEFORE and AFTER; or one, with --at or two spans
     #[arg(value_name = "FILE", num_args = 1..=2, required_unless_present_all = ["before", "after"])]

@@ -52,7 +52,7 @@ pub(super) enum UsageError {
 }
 
 /// Compares and shows; the result is the exit status.
-pub(super) fn run(options: CompareOptions) -> Result<u8> {
+pub(super) fn run(options: &CompareOptions) -> Result<u8> {
     // Conditions first: nobody wants to hear of a typing error after reading an hour of calls.
     let gates: Vec<Gate> =
         options.fail_on.iter().map(|text| text.parse()).collect::<std::result::Result<_, GateError>>()?;
@@ -71,7 +71,7 @@ pub(super) fn run(options: CompareOptions) -> Result<u8> {
         ByChoice::Syscall => By::Call,
     };
     let progress = Progress::new(io::stderr().is_terminal());
-    let sources = Sources::of(&options)?;
+    let sources = Sources::of(options)?;
     let (before, after) = sources.read(by, &wanted, &progress)?;
     let thresholds = Thresholds { change: options.threshold, seed: options.seed, ..Thresholds::default() };
     let comparison = judge(&before, &after, &thresholds, &progress);
@@ -84,7 +84,7 @@ pub(super) fn run(options: CompareOptions) -> Result<u8> {
     } else {
         exit_status::FINE
     };
-    if wants_screen(&options) {
+    if wants_screen(options) {
         return on_screen(Compared { comparison, before, after, conditions: outcomes }, status);
     }
     let shown = Shown {
@@ -93,7 +93,7 @@ pub(super) fn run(options: CompareOptions) -> Result<u8> {
         errnos_only: options.by == ByChoice::Errno,
         all: options.all,
     };
-    write(&options, &shown)?;
+    write(options, &shown)?;
     Ok(status)
 }
 

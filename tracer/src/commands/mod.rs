@@ -26,7 +26,7 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Record(options) => record::run(&RecordSettings::try_from(options)?),
         Verb::Mark(options) => mark::run(&options),
         Verb::Replay(options) => replay::run(&options),
-        Verb::Compare(options) => compare::run(options),
+        Verb::Compare(options) => compare::run(&options),
     }
 }
 

@@ -29,7 +29,7 @@ const fn column(title: &'static str, width: usize, drop: u8, text: fn(&Change) -
 static CALLS: [Column; 14] = [
     column("COMM", 8, 0, |row| row.key.comm.unwrap_or_default().to_string()),
     column("CALL", 11, 0, |row| row.call_name().unwrap_or_else(|| "all".to_owned())),
-    column("RATE/s", 12, 0, |row| pair(some_rate(row.before.rate), some_rate(row.after.rate))),
+    column("RATE/s", 12, 0, |row| pair(Some(rate_words(row.before.rate)), Some(rate_words(row.after.rate)))),
     column("ERR%", 14, 4, |row| {
         if row.errors.before + row.errors.after == 0 {
             return "-".to_owned();
@@ -58,10 +58,6 @@ static CALLS: [Column; 14] = [
         pair(of(row.before.in_flight), of(row.after.in_flight))
     }),
 ];
-
-fn some_rate(rate: f64) -> Option<String> {
-    Some(rate_words(rate))
-}
 
 fn quantile(row: &Change, at: usize) -> String {
     latencies(row.quantiles[at].before, row.quantiles[at].after)

@@ -13,13 +13,13 @@ use crate::tool::{self, tell};
 /// Bytes of a read that take some tens of microseconds.
 const BYTES: f64 = 1_048_576.0;
 
-/// Records `steady` for 13 intervals of 100 ms. The result is the median that it measured, in ns.
+/// Records `steady` for 40 intervals of 100 ms. The result is the median that it measured, in ns.
 fn record(file: &Path, bytes: f64) -> f64 {
     let steady = tool::oracle().with_file_name("steady");
     let output = Command::new(tool::tracer())
         .args(["record", "-i", "100ms", "--force", "-o"])
         .arg(file)
-        .args(["--".as_ref(), steady.as_os_str(), "1.3".as_ref(), format!("{bytes:.0}").as_ref()])
+        .args(["--".as_ref(), steady.as_os_str(), "4".as_ref(), format!("{bytes:.0}").as_ref()])
         .output()
         .expect("tracer runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -51,7 +51,7 @@ fn of_read(rows: &[Value]) -> &Value {
     rows.iter().find(|row| row["syscall"] == "read" && row["comm"] == "steady").expect("its reads")
 }
 
-/// `TRACER_PAIRS` says how many of each; 100 take eleven minutes.
+/// `TRACER_PAIRS` says how many of each; 100 take half an hour.
 #[test]
 #[ignore = "root"]
 fn steady_programs_are_told_apart_when_they_differ_and_only_then() {

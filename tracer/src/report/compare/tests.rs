@@ -23,7 +23,7 @@ fn side(label: &str, streams: &[Stream], seed: u64) -> Side {
     Side::of(By::default(), about, &intervals(streams, 30, SECOND, seed))
 }
 
-/// fsync became four times faster, reads stayed, ENOENT is gone, an ftruncate is new, epoll_wait waits.
+/// fsync became four times faster, reads stayed, ENOENT is gone, an `ftruncate` is new, `epoll_wait` waits.
 fn fixed() -> Comparison {
     let fsync =
         Stream { comm: "postgres", nr: 74, calls: 80.0, median_ns: 2e6, spread: 0.7, ..Stream::default() };
