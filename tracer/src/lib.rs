@@ -4,8 +4,8 @@
 //! bpf (rings, ledger) ─► source::live ─► decode ─► Interval ─► Aggregator ─► Arc<Snapshot> ─► tui | report
 //! ```
 //!
-//! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `syscalls`, `human`, `columns`)
-//! does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`,
+//! `syscalls`, `human`, `columns`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
@@ -13,6 +13,7 @@ pub mod bpf;
 pub mod cli;
 pub mod columns;
 pub mod commands;
+pub mod compare;
 pub mod config;
 pub mod decode;
 pub mod export;

@@ -1,6 +1,7 @@
 //! The command line as clap sees it: definitions only. What the options mean together is decided in
 //! [`crate::config`].
 
+pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod info;
@@ -163,6 +164,9 @@ pub enum Verb {
     Completions(shell::CompletionsOptions),
     /// Print the manual page
     Man(shell::ManOptions),
+    /// Say what changed between two recordings, and how sure that is
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::CompareOptions),
 }
 
 impl Verb {

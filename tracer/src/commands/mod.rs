@@ -1,5 +1,6 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
+mod compare;
 mod demo;
 mod doctor;
 mod export;
@@ -22,6 +23,7 @@ use anyhow::Result;
 use crate::bpf::loader::LoadError;
 use crate::bpf::{facts, preflight};
 use crate::cli::{Verb, exit_status};
+use crate::compare::gate::GateError;
 use crate::config::{RecordSettings, SettingsError, TopSettings};
 use crate::launch::LaunchError;
 
@@ -40,6 +42,7 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Man(options) => shell::man(&options),
         Verb::Replay(options) => replay::run(&options),
         Verb::Demo => demo::run(),
+        Verb::Compare(options) => compare::run(&options),
     }
 }
 
@@ -64,7 +67,7 @@ pub fn error_status(error: &anyhow::Error) -> Option<u8> {
     if error.is::<LoadError>() {
         return Some(exit_status::CANNOT_LOAD);
     }
-    if error.is::<SettingsError>() {
+    if error.is::<SettingsError>() || error.is::<GateError>() || error.is::<compare::UsageError>() {
         return Some(exit_status::USAGE);
     }
     error.downcast_ref::<LaunchError>().map(LaunchError::exit_code)

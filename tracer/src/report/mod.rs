@@ -1,5 +1,6 @@
 //! Reports for readers that are no screen: a log, a pipe, a file.
 
+pub mod compare;
 mod errnos;
 mod findings;
 pub mod json;

@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub mod compare;
 mod filter;
 mod keys;
 mod layout;

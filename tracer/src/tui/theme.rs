@@ -4,6 +4,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
+/// Steps of a scale of heat.
+pub(crate) const HEAT_STEPS: usize = 5;
+
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Theme {
@@ -96,6 +99,15 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
+    /// A step of heat, from 0 to `HEAT_STEPS - 1`.
+    pub(crate) fn heat(self, step: usize) -> Style {
+        const INDEXED: [u8; HEAT_STEPS] = [24, 31, 75, 179, 214];
+        const BASIC: [Color; HEAT_STEPS] =
+            [Color::Blue, Color::Blue, Color::Cyan, Color::Yellow, Color::LightYellow];
+        let step = step.min(HEAT_STEPS - 1);
+        self.colour(INDEXED[step], BASIC[step])
+    }
+
     /// Rewrites what was drawn in characters that any terminal has.
     pub(crate) fn restrict(self, buffer: &mut Buffer) {
         if self.utf8 {
@@ -117,6 +129,11 @@ impl Theme {
                     "▅" => '=',
                     "▆" => '+',
                     "▇" => '*',
+                    "▀" => '"',
+                    "░" => '.',
+                    "▒" => 'o',
+                    "▓" => '@',
+                    "·" => '-',
                     "█" | "▉" | "▊" | "▋" | "▌" | "▍" | "▎" | "▏" => '#',
                     _ => '?',
                 };

@@ -37,6 +37,7 @@ mod modes;
 mod needs_ia32;
 mod needs_perf;
 mod needs_python3;
+mod needs_quiet;
 mod needs_sh;
 mod needs_speed;
 mod needs_strace;

@@ -49,7 +49,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 /// Writes a line into line `at` of an area; nothing where the area has no such line.
-fn put(buffer: &mut Buffer, area: Rect, at: u16, line: &Line<'_>) {
+pub(super) fn put(buffer: &mut Buffer, area: Rect, at: u16, line: &Line<'_>) {
     let area = area.intersection(buffer.area);
     if at < area.height && area.width > 0 {
         buffer.set_line(area.x, area.y + at, line, area.width);

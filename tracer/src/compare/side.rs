@@ -1,0 +1,508 @@
+//! One side of a comparison: intervals folded into rows by (comm, syscall) and, within each row, into slices
+//! of time. The slices are what the bootstrap draws from. Memory is bounded: past [`MAX_SLICES`] neighbouring
+//! slices join, past [`MAX_ROWS`] rows of further names share one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHasher};
+use tracer_common::ledger::Counter;
+
+use crate::histogram::Histogram;
+use crate::interval::{CallKey, Cell, CellKey, Interval};
+use crate::ledger::LedgerCounts;
+use crate::process::{Comm, ProcessId};
+use crate::syscalls;
+
+/// Slices kept at most; an hour at 1 s then has slices of 16 s.
+const MAX_SLICES: usize = 256;
+
+/// Rows kept at most under names of their own.
+const MAX_ROWS: usize = 16_384;
+
+/// (process, syscall) pairs whose rows are remembered.
+const MAX_CELLS: usize = 65_536;
+
+/// Ended processes whose names are still known, for calls that are read late.
+const ENDED_KEPT: usize = 4096;
+
+/// What the rows are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// One row for each syscall of each command name.
+    #[default]
+    CommCall,
+    /// One row for each command name, its waiting calls apart.
+    Comm,
+    /// One row for each syscall, whoever made it.
+    Call,
+}
+
+/// What a row is matched by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Command name; `None` for everybody.
+    pub comm: Option<Comm>,
+    /// Syscall; `None` for all of them.
+    pub call: Option<CallKey>,
+    /// Whether these calls wait by design.
+    pub waits: bool,
+}
+
+impl Key {
+    /// The row of `call` made by `comm`.
+    pub fn new(by: By, comm: Comm, call: CallKey) -> Self {
+        let waits = syscalls::waits_by_design(call);
+        match by {
+            By::CommCall => Self { comm: Some(comm), call: Some(call), waits },
+            By::Comm => Self { comm: Some(comm), call: None, waits },
+            By::Call => Self { comm: None, call: Some(call), waits },
+        }
+    }
+}
+
+/// What is known of a side beside its calls. Text is raw: whoever shows it escapes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// What the user calls it: a file's name, a span.
+    pub label: String,
+    /// Host name.
+    pub host: String,
+    /// Boot of that host; empty when not known.
+    pub boot_id: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Machine architecture.
+    pub arch: String,
+    /// CPUs online; 0 when not known.
+    pub cpus: u32,
+    /// Program family.
+    pub family: String,
+    /// Which calls count, in words; empty for all.
+    pub filter: String,
+    /// What was traced, in words.
+    pub target: String,
+    /// Why the recording ended uncleanly, where it did.
+    pub unclean: Option<String>,
+}
+
+/// One side, filled by [`Side::add`].
+#[derive(Clone, Debug, Default)]
+pub struct Side {
+    /// What is known of it.
+    pub about: About,
+    by: By,
+    pub(super) slices: Vec<Slice>,
+    rows: Vec<(Key, Row)>,
+    by_key: FxHashMap<Key, usize>,
+    /// Row of each (process, syscall), so that names are looked up once. Emptied when a name changes.
+    by_cell: FxHashMap<CellKey, usize>,
+    open_slice: Slice,
+    open_intervals: u32,
+    intervals_per_slice: u32,
+    intervals: u64,
+    names: FxHashMap<ProcessId, Comm>,
+    ended: VecDeque<ProcessId>,
+    in_flight: FxHashMap<Key, InFlightAtEnd>,
+    ledger: LedgerCounts,
+    end_ns: u64,
+    overlapping: bool,
+    folded_rows: bool,
+}
+
+/// A slice of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slice {
+    /// `CLOCK_MONOTONIC` at its start.
+    pub start_ns: u64,
+    /// Time it covers; gaps between intervals are not in it.
+    pub duration_ns: u64,
+}
+
+/// The calls of a row that had not returned at the end of a side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlightAtEnd {
+    /// How many.
+    pub calls: u64,
+    /// Age of the oldest.
+    pub oldest_ns: u64,
+}
+
+/// The calls of one row, whole and by slice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    /// All of them; the histogram once the side is finished.
+    pub(super) total: Cell,
+    has_latencies: bool,
+    /// Those slices in which there were any, in order.
+    pub(super) parts: Vec<Part>,
+    /// (bucket, calls) of all parts, one part after the other.
+    pub(super) buckets: Vec<(u16, u32)>,
+    /// (slice, errno, calls), in order.
+    pub(super) errnos: Vec<(u32, u16, u64)>,
+    /// The slice that is being filled.
+    open: Open,
+}
+
+/// What a row gathers for the slice that is being filled. Its histogram stays a short sorted list: a dense one
+/// for each row and slice would cost more to clear and to read than to fill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Open {
+    part: Part,
+    buckets: Vec<(u16, u32)>,
+    errnos: BTreeMap<u16, u64>,
+    /// Room to merge in.
+    spare: Vec<(u16, u32)>,
+}
+
+/// The calls of one row in one slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Part {
+    pub(super) slice: u32,
+    pub(super) calls: u64,
+    pub(super) errors: u64,
+    /// Calls whose time is in `total_ns`.
+    pub(super) timed: u64,
+    pub(super) total_ns: u64,
+    /// Where its buckets end in `Row::buckets`; they begin where those of the part before end.
+    pub(super) buckets_end: usize,
+}
+
+impl Row {
+    /// Adds the calls of an interval to the slice that is being filled.
+    fn add(&mut self, cell: &Cell) {
+        let total = &mut self.total;
+        total.calls += cell.calls;
+        total.interrupted += cell.interrupted;
+        total.denied += cell.denied;
+        total.no_return += cell.no_return;
+        total.died += cell.died;
+        total.total_ns += cell.total_ns;
+        let open = &mut self.open;
+        let mut errors = 0;
+        for (&errno, &count) in &cell.errors {
+            *total.errors.entry(errno).or_default() += count;
+            *open.errnos.entry(errno).or_default() += count;
+            errors += count;
+        }
+        let completed = cell.latencies.count();
+        if completed > 0 {
+            total.note_extremes(cell.min_ns, cell.max_ns, !self.has_latencies);
+            self.has_latencies = true;
+            open.spare.clear();
+            let more = cell
+                .latencies
+                .indexed()
+                .map(|(bucket, count)| (bucket as u16, count.try_into().unwrap_or(u32::MAX)));
+            merge_buckets(&mut open.spare, &open.buckets, more);
+            std::mem::swap(&mut open.spare, &mut open.buckets);
+        }
+        open.part.calls += cell.calls;
+        open.part.errors += errors;
+        open.part.timed += completed + cell.interrupted;
+        open.part.total_ns += cell.total_ns;
+    }
+
+    /// Ends the slice that is being filled.
+    fn close(&mut self, slice: u32) {
+        let part = std::mem::take(&mut self.open.part);
+        if part.calls == 0 {
+            return;
+        }
+        self.buckets.append(&mut self.open.buckets);
+        let errnos = std::mem::take(&mut self.open.errnos);
+        self.errnos.extend(errnos.into_iter().map(|(errno, count)| (slice, errno, count)));
+        self.parts.push(Part { slice, buckets_end: self.buckets.len(), ..part });
+    }
+
+    /// The parts, each with its buckets.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&Part, &[(u16, u32)])> {
+        let starts = std::iter::once(0).chain(self.parts.iter().map(|part| part.buckets_end));
+        self.parts.iter().zip(starts).map(|(part, start)| (part, &self.buckets[start..part.buckets_end]))
+    }
+
+    /// Slices in which a call completed.
+    pub(super) fn slices_with_latencies(&self) -> usize {
+        self.parts().filter(|(_, buckets)| !buckets.is_empty()).count()
+    }
+
+    /// Joins slices 0 and 1, 2 and 3, and so on.
+    fn join_neighbours(&mut self) {
+        let total = std::mem::take(&mut self.total);
+        let open = std::mem::take(&mut self.open);
+        let mut joined = Self { total, open, has_latencies: self.has_latencies, ..Self::default() };
+        for (part, buckets) in self.parts() {
+            let slice = part.slice / 2;
+            match joined.parts.last().copied() {
+                Some(last) if last.slice == slice => {
+                    let start =
+                        joined.parts.len().checked_sub(2).map_or(0, |at| joined.parts[at].buckets_end);
+                    let first = joined.buckets.split_off(start);
+                    merge_buckets(&mut joined.buckets, &first, buckets.iter().copied());
+                    let merged = Part {
+                        slice,
+                        calls: last.calls + part.calls,
+                        errors: last.errors + part.errors,
+                        timed: last.timed + part.timed,
+                        total_ns: last.total_ns + part.total_ns,
+                        buckets_end: joined.buckets.len(),
+                    };
+                    let at = joined.parts.len() - 1;
+                    joined.parts[at] = merged;
+                }
+                _ => {
+                    joined.buckets.extend_from_slice(buckets);
+                    joined.parts.push(Part { slice, buckets_end: joined.buckets.len(), ..*part });
+                }
+            }
+        }
+        let mut errnos: BTreeMap<(u32, u16), u64> = BTreeMap::new();
+        for &(slice, errno, count) in &self.errnos {
+            *errnos.entry((slice / 2, errno)).or_default() += count;
+        }
+        joined.errnos = errnos.into_iter().map(|((slice, errno), count)| (slice, errno, count)).collect();
+        *self = joined;
+    }
+
+    /// A number that is the same for the same calls in the same slices.
+    pub(super) fn fingerprint(&self, slices: &[Slice]) -> u64 {
+        let mut hasher = FxHasher::default();
+        for slice in slices {
+            slice.duration_ns.hash(&mut hasher);
+        }
+        self.parts.hash(&mut hasher);
+        self.buckets.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Appends the sum of two sorted lists of (bucket, calls).
+fn merge_buckets(out: &mut Vec<(u16, u32)>, first: &[(u16, u32)], second: impl Iterator<Item = (u16, u32)>) {
+    let mut first = first.iter().copied().peekable();
+    for (bucket, count) in second {
+        while let Some(lower) = first.next_if(|lower| lower.0 < bucket) {
+            out.push(lower);
+        }
+        let equal = first.next_if(|other| other.0 == bucket).map_or(0, |other| other.1);
+        out.push((bucket, count.saturating_add(equal)));
+    }
+    out.extend(first);
+}
+
+impl Side {
+    /// An empty side.
+    pub fn new(by: By, about: About) -> Self {
+        Self { by, about, intervals_per_slice: 1, ..Self::default() }
+    }
+
+    /// A side of these intervals.
+    pub fn of<'a>(by: By, about: About, intervals: impl IntoIterator<Item = &'a Interval>) -> Self {
+        let mut side = Self::new(by, about);
+        for interval in intervals {
+            side.add(interval);
+        }
+        side.finish();
+        side
+    }
+
+    /// Adds the next interval. Intervals come in the order of time within a recording.
+    pub fn add(&mut self, interval: &Interval) {
+        if interval.is_empty() {
+            return;
+        }
+        self.learn_names(interval);
+        self.ledger.merge(&interval.ledger);
+        self.overlapping |= interval.start_ns < self.end_ns;
+        self.end_ns = interval.end_ns;
+        self.intervals += 1;
+        if self.open_intervals == 0 {
+            self.open_slice = Slice { start_ns: interval.start_ns, duration_ns: 0 };
+        }
+        self.open_slice.duration_ns += interval.duration_ns();
+        self.open_intervals += 1;
+        for (&key, cell) in &interval.cells {
+            let at = self.row_of(key);
+            self.rows[at].1.add(cell);
+        }
+        self.in_flight.clear();
+        for call in &interval.in_flight {
+            let key = self.key(call.process, call.call);
+            let open = self.in_flight.entry(key).or_default();
+            open.calls += 1;
+            open.oldest_ns = open.oldest_ns.max(interval.end_ns.saturating_sub(call.enter_ns));
+        }
+        if self.open_intervals == self.intervals_per_slice {
+            self.close_slice();
+        }
+    }
+
+    /// Says that the next interval is from another recording: clocks start anew.
+    pub fn next_recording(&mut self) {
+        self.close_slice();
+        self.names.clear();
+        self.by_cell.clear();
+        self.ended.clear();
+        self.end_ns = 0;
+    }
+
+    /// Ends the last slice. Call it after the last interval.
+    pub fn finish(&mut self) {
+        self.close_slice();
+        for (_, row) in &mut self.rows {
+            let mut latencies = Histogram::new();
+            for &(bucket, count) in &row.buckets {
+                latencies.add(usize::from(bucket), u64::from(count));
+            }
+            row.total.latencies = Arc::new(latencies);
+        }
+    }
+
+    /// Notes that time is in this side twice.
+    pub fn note_overlap(&mut self) {
+        self.overlapping = true;
+    }
+
+    fn learn_names(&mut self, interval: &Interval) {
+        for (&id, info) in &interval.processes {
+            let known = self.names.entry(id).or_default();
+            if !info.comm.is_empty() && *known != info.comm {
+                *known = info.comm;
+                self.by_cell.clear();
+            }
+            if info.exited {
+                self.ended.push_back(id);
+            }
+        }
+        while self.ended.len() > ENDED_KEPT {
+            if let Some(id) = self.ended.pop_front() {
+                self.names.remove(&id);
+            }
+        }
+    }
+
+    fn key(&self, process: ProcessId, call: CallKey) -> Key {
+        Key::new(self.by, self.names.get(&process).copied().unwrap_or_default(), call)
+    }
+
+    /// The row of a cell: its own while there is room.
+    fn row_of(&mut self, cell: CellKey) -> usize {
+        if let Some(&at) = self.by_cell.get(&cell) {
+            return at;
+        }
+        let mut key = self.key(cell.process, cell.call);
+        let full = self.rows.len() >= MAX_ROWS;
+        if full && key.comm.is_some() && !self.by_key.contains_key(&key) {
+            key.comm = Some(Comm::new("(others)"));
+            self.folded_rows = true;
+        }
+        let at = *self.by_key.entry(key).or_insert(self.rows.len());
+        if at == self.rows.len() {
+            self.rows.push((key, Row::default()));
+        }
+        if self.by_cell.len() >= MAX_CELLS {
+            self.by_cell.clear();
+        }
+        self.by_cell.insert(cell, at);
+        at
+    }
+
+    fn close_slice(&mut self) {
+        if self.open_intervals == 0 {
+            return;
+        }
+        let slice = self.slices.len() as u32;
+        self.slices.push(self.open_slice);
+        self.open_intervals = 0;
+        for (_, row) in &mut self.rows {
+            row.close(slice);
+        }
+        if self.slices.len() >= MAX_SLICES {
+            self.join_neighbours();
+        }
+    }
+
+    fn join_neighbours(&mut self) {
+        self.slices = self
+            .slices
+            .chunks(2)
+            .map(|pair| Slice {
+                start_ns: pair[0].start_ns,
+                duration_ns: pair.iter().map(|slice| slice.duration_ns).sum(),
+            })
+            .collect();
+        for (_, row) in &mut self.rows {
+            row.join_neighbours();
+        }
+        self.intervals_per_slice *= 2;
+    }
+
+    /// How rows are formed.
+    pub fn by(&self) -> By {
+        self.by
+    }
+
+    /// Time covered.
+    pub fn duration_ns(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.duration_ns).sum()
+    }
+
+    /// Intervals added.
+    pub fn intervals(&self) -> u64 {
+        self.intervals
+    }
+
+    /// The slices.
+    pub fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
+    /// What the ledger counted.
+    pub fn ledger(&self) -> &LedgerCounts {
+        &self.ledger
+    }
+
+    /// Calls in the figures.
+    pub fn calls(&self) -> u64 {
+        self.rows.iter().map(|(_, row)| row.total.calls).sum()
+    }
+
+    /// Share of all calls that are in no figure.
+    pub fn loss(&self) -> f64 {
+        let missing = self.ledger.calls_missing() as f64;
+        // The ledger tells of everything, the figures perhaps only of the calls somebody asked for.
+        let seen = self.calls().max(self.ledger.aggregated + self.ledger.get(Counter::Spilled)) as f64;
+        if missing == 0.0 { 0.0 } else { missing / (missing + seen) }
+    }
+
+    /// Whether some span of time is in it twice.
+    pub fn is_overlapping(&self) -> bool {
+        self.overlapping
+    }
+
+    /// Whether names beyond the limit share rows.
+    pub fn has_folded_rows(&self) -> bool {
+        self.folded_rows
+    }
+
+    /// The rows' keys.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
+        self.rows.iter().map(|(key, _)| *key)
+    }
+
+    /// Open calls of a row at the end.
+    pub fn in_flight(&self, key: Key) -> InFlightAtEnd {
+        self.in_flight.get(&key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn row(&self, key: Key) -> Option<&Row> {
+        self.by_key.get(&key).map(|&at| &self.rows[at].1)
+    }
+
+    /// Latencies of a row over time: (slice, (bucket, calls) of that slice), for the heat map.
+    pub fn latencies_over_time(&self, key: Key) -> impl Iterator<Item = (usize, &[(u16, u32)])> {
+        self.row(key)
+            .into_iter()
+            .flat_map(|row| row.parts().map(|(part, buckets)| (part.slice as usize, buckets)))
+    }
+}

@@ -1,0 +1,75 @@
+//! The screen of a comparison: what changed, by impact; and for one call both histograms on one scale, the
+//! ladder of percentiles, the errnos, and both heat maps on one scale of colour.
+
+mod call;
+mod heat;
+mod keys;
+mod model;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::io;
+use std::sync::Arc;
+
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures_util::StreamExt as _;
+
+use crate::compare::gate::Outcome;
+use crate::compare::{Comparison, Side};
+
+use super::Signals;
+use super::message::Exit;
+use super::terminal::{self, Terminal};
+use super::theme::Theme;
+use super::view as screen;
+use model::Model;
+
+/// Everything there is to look at.
+#[derive(Debug)]
+pub struct Compared {
+    /// What changed.
+    pub comparison: Comparison,
+    /// The calls before, by time.
+    pub before: Side,
+    /// The calls after, by time.
+    pub after: Side,
+    /// What became of the conditions.
+    pub conditions: Vec<Outcome>,
+}
+
+/// Shows a comparison on the terminal until the user quits or a signal comes. The terminal is restored before
+/// this returns.
+///
+/// # Errors
+/// What the terminal reports: no terminal, or one that is gone.
+pub async fn run(compared: Arc<Compared>) -> io::Result<Exit> {
+    let mut signals = Signals::new()?;
+    let mut terminal = Terminal::take()?;
+    let mut events = EventStream::new().fuse();
+    let theme = Theme::detect(|name| std::env::var(name).ok());
+    let mut model = Model::new(compared, theme, terminal.size()?);
+    loop {
+        terminal.draw(|frame| view::view(&model, frame))?;
+        tokio::select! {
+            biased;
+            event = events.next() => match event {
+                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
+                    if let Some(command) = keys::command(key)
+                        && model.update(command)
+                    {
+                        return Ok(Exit::Asked);
+                    }
+                }
+                Some(Ok(Event::Resize(width, height))) => model.resize((width, height)),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Ok(Exit::Asked),
+            },
+            number = signals.next() => return Ok(Exit::Signal(number)),
+            () = terminal::lost() => {
+                return Err(io::Error::other("a part of tracer panicked; its report is above, please file it"));
+            }
+        }
+    }
+}
