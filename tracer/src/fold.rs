@@ -60,6 +60,8 @@ struct Process {
     tgid: u32,
     id: ProcessId,
     info: ProcessInfo,
+    /// Time of the latest news. Each CPU has a ring of its own: news come late when a process changes CPUs.
+    as_of_ns: u64,
     /// Whether there is something to tell since the last interval.
     news: bool,
 }
@@ -289,6 +291,10 @@ impl Fold {
         if event.ns_tgid != 0 {
             process.id.pid = event.ns_tgid;
         }
+        if event.time_ns < process.as_of_ns {
+            return;
+        }
+        process.as_of_ns = event.time_ns;
         if !event.comm.is_empty() {
             process.info.comm = event.comm;
         }
@@ -341,6 +347,7 @@ impl Fold {
                 tgid,
                 id: ProcessId { pid: tgid, start_ns: 0 },
                 info: ProcessInfo::default(),
+                as_of_ns: 0,
                 news: true,
             });
             self.processes.len() - 1

@@ -15,6 +15,8 @@ const ENDED_KEPT: usize = 4096;
 pub(super) struct Names {
     by_tgid: FxHashMap<u32, ProcessId>,
     comms: FxHashMap<ProcessId, Comm>,
+    /// Time of the latest news: those of another CPU may come late.
+    as_of_ns: FxHashMap<ProcessId, u64>,
     ended: VecDeque<(u32, ProcessId)>,
 }
 
@@ -29,6 +31,11 @@ impl Names {
         };
         let id = ProcessId { pid, start_ns };
         self.by_tgid.insert(event.tgid, id);
+        let as_of_ns = self.as_of_ns.entry(id).or_default();
+        if event.time_ns < *as_of_ns {
+            return;
+        }
+        *as_of_ns = event.time_ns;
         if !event.comm.is_empty() {
             self.comms.insert(id, event.comm);
         }
@@ -65,6 +72,7 @@ impl Names {
         while self.ended.len() > ENDED_KEPT {
             if let Some((tgid, id)) = self.ended.pop_front() {
                 self.comms.remove(&id);
+                self.as_of_ns.remove(&id);
                 if self.by_tgid.get(&tgid) == Some(&id) {
                     self.by_tgid.remove(&tgid);
                 }
