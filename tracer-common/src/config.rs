@@ -36,13 +36,16 @@ pub struct Config {
     pub slower_ns: u64,
     /// Spill cells of each CPU minus one; their number is a power of two.
     pub spill_mask: u32,
-    /// The one target process there will ever be, in the initial PID namespace; 0 when there may be others.
-    /// Everybody else then leaves after one compare.
-    pub only_tgid: u32,
     /// Slots minus one; the number of slots is a power of two.
     pub slot_mask: u32,
-    /// A ring filled beyond this many bytes wakes its reader.
-    pub high_water_bytes: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Cells of each CPU's ring minus one; their number is a power of two.
+    pub ring_mask: u32,
+    /// A ring with this many cells filled wakes its reader.
+    pub high_water: u32,
+    /// 1: a program can be preempted by another one on its CPU, so no CPU has a ring of its own.
+    pub preemptible: u32,
     /// Device and inode of the tracer's PID namespace; 0 when it is the initial one.
     pub pidns_dev: u64,
     /// See `pidns_dev`.
@@ -124,9 +127,11 @@ impl Config {
         failed_only: 0,
         slower_ns: 0,
         spill_mask: 0,
-        only_tgid: 0,
         slot_mask: crate::slot::SLOTS - 1,
-        high_water_bytes: u32::MAX,
+        reserved: 0,
+        ring_mask: 0,
+        high_water: 1,
+        preemptible: 0,
         pidns_dev: 0,
         pidns_ino: 0,
         typed_task: 0,
@@ -150,7 +155,7 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 }
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
-const _: () = assert!(size_of::<Config>() == 80 + 40 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+const _: () = assert!(size_of::<Config>() == 88 + 40 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
 
 /// Words that user space changes while the programs run, through a mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,20 +9,12 @@
 //! ```
 
 /// One CPU's counters. The order is the wire order of [`Counter`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Ledger {
     /// Indexed by [`Counter`].
     pub counters: [u64; COUNTERS],
-    /// Records sent from this CPU since the fill of its ring was last looked at. Not a counter.
-    pub since_fill_check: u64,
-    /// Keeps the counters of two CPUs in different cache lines.
-    pub padding: [u64; PADDING],
 }
-
-/// Words that fill a [`Ledger`] up to whole cache lines of 64 bytes, with one line between CPUs for
-/// processors that fetch lines in pairs.
-const PADDING: usize = (COUNTERS + 1).next_multiple_of(8) + 8 - (COUNTERS + 1);
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -95,11 +87,3 @@ impl Ledger {
         }
     }
 }
-
-impl Default for Ledger {
-    fn default() -> Self {
-        Self { counters: [0; COUNTERS], since_fill_check: 0, padding: [0; PADDING] }
-    }
-}
-
-const _: () = assert!(size_of::<Ledger>().is_multiple_of(64));

@@ -11,6 +11,8 @@
 //! | [`outcome`] | success, error, interrupted: one rule for both sides |
 //! | [`bucket`] | the log-linear (H2) bucket index |
 //! | [`ledger`] | the counters that must add up |
+//! | [`cpu`] | what the kernel side keeps per CPU |
+//! | [`ring`] | the cells that records travel in, and their two ends |
 //! | [`spill`] | in-kernel cells for calls whose ring was full |
 //! | [`config`] | the globals set before load |
 #![no_std]
@@ -18,9 +20,11 @@
 pub mod abi;
 pub mod bucket;
 pub mod config;
+pub mod cpu;
 pub mod ledger;
 pub mod outcome;
 pub mod pairing;
 pub mod record;
+pub mod ring;
 pub mod slot;
 pub mod spill;

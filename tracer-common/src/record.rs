@@ -10,8 +10,9 @@ pub struct CallRecord {
     pub kind: u8,
     /// [`crate::abi::Abi`] as its discriminant.
     pub abi: u8,
-    /// Zero; there for alignment and for later.
-    pub reserved: u16,
+    /// 1 when `args` are there, which they are in every call of a run or in none; else 0, and the record ends
+    /// before them.
+    pub has_args: u16,
     /// Syscall number as the ABI has it; −1 and unknown numbers included.
     pub nr: i32,
     /// Process (thread group) id in the initial PID namespace.

@@ -22,6 +22,9 @@ pub struct Slot {
     pub epoch: u32,
     /// Zero.
     pub reserved2: u32,
+    /// Address of the owner's user registers, which is fixed for as long as the thread lives and tells it from
+    /// every other thread alive; 0 when not known.
+    pub stack: u64,
     /// The open call, already in the form in which it is sent.
     pub record: CallRecord,
 }
@@ -55,7 +58,7 @@ pub const SLOTS: u32 = 65_536;
 /// Default number of entries in the overflow hash.
 pub const OVERFLOW_SLOTS: u32 = 16_384;
 
-const _: () = assert!(size_of::<Slot>() == 104 && align_of::<Slot>() == 8);
+const _: () = assert!(size_of::<Slot>() == 112 && align_of::<Slot>() == 8);
 
 #[cfg(feature = "user")]
 #[expect(unsafe_code, reason = "plain integers without padding: any bytes are a valid value")]

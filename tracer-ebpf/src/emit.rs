@@ -1,39 +1,39 @@
 //! A finished record on its way out: into this CPU's ring, else into a spill cell, else counted as lost.
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
+use core::ptr;
+
+use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_common::abi::Abi;
 use tracer_common::bucket;
-use tracer_common::ledger::{Counter, Ledger};
+use tracer_common::ledger::Counter;
 use tracer_common::outcome::{Outcome, classify};
 use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, kind};
+use tracer_common::ring::Room;
 use tracer_common::spill::{PROBES, SpillCell, SpillKey};
 
 use crate::config::config;
 use crate::kernel;
-use crate::maps::{RINGS, SPILL, ledger};
+use crate::maps::{CONSUMERS, RINGS, SHARED_RING, SPILL, ThisCpu, this_cpu};
 
-/// How many records go by between two looks at the fill of the ring. The look costs a helper call, the
-/// wake-up it may lead to over a microsecond.
-const FILL_CHECK_EVERY: u64 = 128;
-
-/// Sends `record`, which lies in a map value or on the stack.
+/// Sends `record`, which lies in a map value.
 #[inline(always)]
-pub fn emit(ledger: &mut Ledger, record: *const CallRecord) {
+pub fn emit(cpu: &mut ThisCpu, record: *const CallRecord) {
     if !passes_filters(record) {
-        ledger.count(Counter::FilteredOut);
+        cpu.state.ledger.count(Counter::FilteredOut);
         return;
     }
-    let bytes = if config!(args) != 0 { size_of::<CallRecord>() } else { CALL_BYTES_WITHOUT_ARGS };
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if send(ledger, cpu, record.cast(), bytes as u64) {
-        ledger.count(Counter::Streamed);
-    } else if spill(record, cpu) {
-        ledger.count(Counter::Spilled);
+    let sent = if config!(args) != 0 {
+        send::<{ size_of::<CallRecord>() / 8 }>(cpu, record.cast())
     } else {
-        ledger.count(Counter::Lost);
+        send::<{ CALL_BYTES_WITHOUT_ARGS / 8 }>(cpu, record.cast())
+    };
+    if sent {
+        cpu.state.ledger.count(Counter::Streamed);
+    } else if spill(record, cpu.id) {
+        cpu.state.ledger.count(Counter::Spilled);
+    } else {
+        cpu.state.ledger.count(Counter::Lost);
     }
 }
 
@@ -59,33 +59,53 @@ pub fn announce(what: u8, pid_tgid: u64) {
     if !kernel::read_comm(leader, &mut record.comm) {
         kernel::read_current_comm(&mut record.comm);
     }
-    let Some(ledger) = ledger() else { return };
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    if !send(ledger, cpu, (&raw const record).cast(), size_of::<ProcessRecord>() as u64) {
-        ledger.count(Counter::ProcessRecordsLost);
+    let Some(mut cpu) = this_cpu() else { return };
+    if !send::<{ size_of::<ProcessRecord>() / 8 }>(&mut cpu, (&raw const record).cast()) {
+        cpu.state.ledger.count(Counter::ProcessRecordsLost);
     }
 }
 
-/// Copies `bytes` bytes into the ring of `cpu`. User space drains on a timer; only a ring that fills up
-/// wakes it.
+/// Copies a record of `WORDS` words into the next cell of this CPU's ring. User space drains on a timer; only
+/// a ring that fills up wakes it.
 #[inline(always)]
-fn send(ledger: &mut Ledger, cpu: u32, data: *const u8, bytes: u64) -> bool {
-    let Some(ring) = RINGS.get(cpu) else { return false };
-    let ring = core::ptr::from_ref(ring).cast_mut().cast();
-    let mut flags = u64::from(BPF_RB_NO_WAKEUP);
-    ledger.since_fill_check += 1;
-    if ledger.since_fill_check >= FILL_CHECK_EVERY {
-        ledger.since_fill_check = 0;
-        // SAFETY: a ring from the map.
-        if unsafe { bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) }
-            > u64::from(config!(high_water_bytes))
-        {
-            flags = u64::from(BPF_RB_FORCE_WAKEUP);
-        }
+fn send<const WORDS: usize>(cpu: &mut ThisCpu, record: *const u64) -> bool {
+    if config!(preemptible) != 0 {
+        // SAFETY: the record has this many words.
+        let words = unsafe { &*record.cast::<[u64; WORDS]>() };
+        return SHARED_RING.output_untyped::<[u64; WORDS]>(words, u64::from(BPF_RB_NO_WAKEUP)).is_ok();
     }
-    // SAFETY: `data` points to at least `bytes` bytes; the verifier checks it.
-    unsafe { bpf_ringbuf_output(ring, data.cast_mut().cast(), bytes, flags) == 0 }
+    if !cpu.state.ring.is_roomy(config!(high_water)) && !has_room(cpu) {
+        return false;
+    }
+    let mask = config!(ring_mask);
+    let head = cpu.state.ring.head;
+    let Some(cell) = RINGS.get_ptr_mut(cpu.id * (mask + 1) + (head as u32 & mask)) else { return false };
+    let cell = cell.cast::<u64>();
+    for word in 0..WORDS {
+        // SAFETY: a cell holds any record, and the record has this many words.
+        unsafe { cell.add(word).write(record.add(word).read()) };
+    }
+    // Volatile, so that the compiler keeps it last. Processors that reorder stores are the reader's concern.
+    // SAFETY: a field.
+    unsafe { ptr::write_volatile(&raw mut cpu.state.ring.head, head + 1) };
+    true
+}
+
+/// Whether there is room after all; wakes the reader when there is little.
+#[inline(always)]
+fn has_room(cpu: &mut ThisCpu) -> bool {
+    let Some(consumer) = CONSUMERS.get_ptr(cpu.id) else { return false };
+    // SAFETY: a map value that user space writes.
+    let tail = unsafe { ptr::read_volatile(&raw const (*consumer).tail) };
+    match cpu.state.ring.look(tail, config!(ring_mask) + 1, config!(high_water)) {
+        Room::Free => true,
+        Room::Wake => {
+            // No room in it means that it wakes already.
+            let _ = SHARED_RING.output(&0, u64::from(BPF_RB_FORCE_WAKEUP));
+            true
+        }
+        Room::Full => false,
+    }
 }
 
 /// `-x` and `--slower`.

@@ -20,6 +20,8 @@ const TS_COMPAT: u32 = 0x0002;
 
 /// What the two program families have in common at enter.
 pub trait EnterContext {
+    /// Address of the current task's user registers; 0 where the context does not hold it.
+    fn stack(&self) -> u64;
     /// The number; only its low 32 bits mean something.
     fn nr(&self) -> i32;
     /// The six arguments of the current task's call.
@@ -28,6 +30,8 @@ pub trait EnterContext {
 
 /// What they have in common at exit.
 pub trait ExitContext {
+    /// Address of the current task's user registers; 0 where the context does not hold it.
+    fn stack(&self) -> u64;
     /// The return value.
     fn ret(&self) -> i64;
     /// The number, where the context holds it.
@@ -50,6 +54,11 @@ impl Raw<'_> {
 }
 
 impl EnterContext for Raw<'_> {
+    #[inline(always)]
+    fn stack(&self) -> u64 {
+        self.0.arg(0)
+    }
+
     #[inline(always)]
     fn nr(&self) -> i32 {
         self.0.arg::<i64>(1) as i32
@@ -93,6 +102,11 @@ fn typed_args(current: &Current, abi: Abi) -> [u64; 6] {
 
 impl ExitContext for Raw<'_> {
     #[inline(always)]
+    fn stack(&self) -> u64 {
+        self.0.arg(0)
+    }
+
+    #[inline(always)]
     fn ret(&self) -> i64 {
         self.0.arg::<i64>(1)
     }
@@ -121,6 +135,11 @@ impl Classic<'_> {
 
 impl EnterContext for Classic<'_> {
     #[inline(always)]
+    fn stack(&self) -> u64 {
+        0
+    }
+
+    #[inline(always)]
     fn nr(&self) -> i32 {
         self.word(1) as i32
     }
@@ -132,6 +151,11 @@ impl EnterContext for Classic<'_> {
 }
 
 impl ExitContext for Classic<'_> {
+    #[inline(always)]
+    fn stack(&self) -> u64 {
+        0
+    }
+
     #[inline(always)]
     fn ret(&self) -> i64 {
         self.word(2) as i64
@@ -183,12 +207,6 @@ impl Current {
     #[inline(always)]
     pub fn tid(&self) -> u32 {
         self.pid_tgid as u32
-    }
-
-    /// The process.
-    #[inline(always)]
-    pub fn tgid(&self) -> u32 {
-        (self.pid_tgid >> 32) as u32
     }
 
     /// The ABI of the call it is in.

@@ -10,7 +10,7 @@ use tracer_common::slot::{open, verdict};
 use crate::config::config;
 use crate::emit::{announce, emit};
 use crate::kernel;
-use crate::maps::{COMMS, TARGETS, ledger};
+use crate::maps::{COMMS, TARGETS, this_cpu};
 use crate::slots::{admit, claim, lookup, release};
 
 /// A target made a task: it is one too. Runs in the parent, before the child.
@@ -61,10 +61,10 @@ pub fn exit() {
     let Some(slot) = lookup(tid) else { return };
     // SAFETY: a map value that is this thread's.
     let slot = unsafe { &mut *slot };
-    if let Some(ledger) = ledger()
-        && pairing::end(slot, ledger)
+    if let Some(mut cpu) = this_cpu()
+        && pairing::end(slot, &mut cpu.state.ledger)
     {
-        emit(ledger, &slot.record);
+        emit(&mut cpu, &slot.record);
     }
     if tid == (pid_tgid >> 32) as u32 && matches!(slot.verdict, verdict::TRACE | verdict::LEAVING) {
         announce(kind::EXIT, pid_tgid);

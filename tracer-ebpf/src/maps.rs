@@ -1,18 +1,32 @@
 //! Every map of the programs.
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, RingBuf};
+use aya_ebpf::btf_maps::{Array, HashMap, RingBuf};
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::btf_map;
 use tracer_common::config::Control;
-use tracer_common::ledger::Ledger;
-use tracer_common::record::CallRecord;
+use tracer_common::cpu::Cpu;
+use tracer_common::ring::{Consumer, RingCell};
 use tracer_common::slot::{OVERFLOW_SLOTS, SLOTS as SLOT_COUNT, Slot};
 use tracer_common::spill::SpillCell;
 
-/// One ring for each CPU; user space makes them and sets the number of entries.
+/// A run of cells for each CPU; user space sets the number of entries. A CPU that has none (it came later)
+/// spills.
 #[btf_map]
-pub static RINGS: ArrayOfMaps<RingBuf<CallRecord, 4096>, 1> = ArrayOfMaps::new();
+pub static RINGS: Array<RingCell, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// How far user space has read each ring; it sets the number of entries.
+#[btf_map]
+pub static CONSUMERS: Array<Consumer, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// Wakes the reader, which sleeps on this one. Where a program can be preempted by another one on its CPU it
+/// also carries the records: it allows many writers. User space sets the size.
+#[btf_map]
+pub static SHARED_RING: RingBuf<u64, 4096> = RingBuf::new();
+
+/// The counters and the writing end of each CPU; user space sets the number of entries.
+#[btf_map]
+pub static CPUS: Array<Cpu, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// Threads by `tid & slot_mask`. Mapped by user space to see the calls in flight.
 #[btf_map]
@@ -38,21 +52,25 @@ pub static COMMS: HashMap<[u8; 16], u8, 64> = HashMap::new();
 #[btf_map]
 pub static CONTROL: Array<Control, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// The counters of each CPU; user space sets the number of entries.
-#[btf_map]
-pub static LEDGER: Array<Ledger, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
-
 /// Calls whose ring was full: a table for each CPU; user space sets the number of entries.
 #[btf_map]
 pub static SPILL: Array<SpillCell, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// This CPU's counters.
+/// The CPU we run on, until the program ends.
+pub struct ThisCpu {
+    /// Its number.
+    pub id: u32,
+    /// What is kept for it.
+    pub state: &'static mut Cpu,
+}
+
+/// The CPU we run on.
 #[inline(always)]
-pub fn ledger() -> Option<&'static mut Ledger> {
+pub fn this_cpu() -> Option<ThisCpu> {
     // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let id = unsafe { bpf_get_smp_processor_id() };
     // SAFETY: only this CPU writes it, and nothing runs here between two lines of a program that could.
-    LEDGER.get_ptr_mut(cpu).map(|ledger| unsafe { &mut *ledger })
+    CPUS.get_ptr_mut(id).map(|state| ThisCpu { id, state: unsafe { &mut *state } })
 }
 
 /// What user space says now.

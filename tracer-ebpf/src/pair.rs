@@ -9,46 +9,47 @@ use tracer_common::slot::{Slot, verdict};
 use crate::config::{config, wants};
 use crate::emit::emit;
 use crate::kernel::{Current, EnterContext, ExitContext};
-use crate::maps::{control, ledger};
-use crate::slots::{Found, admit, find};
+use crate::maps::{ThisCpu, control, this_cpu};
+use crate::slots::{Found, Untracked, admit, find, find_again};
 
 /// A task enters a syscall.
 #[inline(always)]
 pub fn enter(context: &impl EnterContext) {
-    let current = Current::get();
-    let Some(slot) = traced_slot(&current, |ledger| {
+    let Some(mut cpu) = this_cpu() else { return };
+    let Some(slot) = traced_slot(&mut cpu, context.stack(), |ledger| {
         let nr = context.nr();
-        if wants(current.abi_of(nr), nr) {
+        if wants(Current::get().abi_of(nr), nr) {
             ledger.count(Counter::EnterSeen);
             ledger.count(Counter::StartInsertFailed);
         }
     }) else {
         return;
     };
-    let Some(ledger) = ledger() else { return };
+    let current = Current::get();
     let nr = context.nr();
     let abi = current.abi_of(nr);
-    let entered = pairing::enter(slot, ledger, abi, nr, wants(abi, nr));
+    let entered = pairing::enter(slot, &mut cpu.state.ledger, abi, nr, wants(abi, nr));
     if entered == Entered::Unwanted {
         return;
     }
     if config!(args) != 0 {
         slot.record.args = context.args(&current, abi);
+        slot.record.has_args = 1;
     }
     // Last, so that our own work is not in the latency.
     slot.record.enter_ns = now_ns();
     if entered == Entered::NeverReturns {
-        emit(ledger, &slot.record);
+        emit(&mut cpu, &slot.record);
     }
 }
 
 /// A task leaves a syscall.
 #[inline(always)]
 pub fn exit(context: &impl ExitContext) {
-    let current = Current::get();
-    let Some(slot) = traced_slot(&current, |ledger| {
+    let Some(mut cpu) = this_cpu() else { return };
+    let Some(slot) = traced_slot(&mut cpu, context.stack(), |ledger| {
         let nr = context.nr();
-        if wants(current.abi_of(nr), nr) {
+        if wants(Current::get().abi_of(nr), nr) {
             ledger.count(Counter::ExitSeen);
             ledger.count(Counter::UntrackedExit);
         }
@@ -57,10 +58,9 @@ pub fn exit(context: &impl ExitContext) {
     };
     // As early as possible, for the same reason; not before a process that is no target has left.
     let now_ns = now_ns();
-    let Some(ledger) = ledger() else { return };
-    match pairing::exit(slot, ledger, context.nr_at_hand(), context.ret(), now_ns) {
-        Exited::Paired => emit(ledger, &slot.record),
-        Exited::Alone => exit_alone(ledger, slot, context.nr(), context.ret()),
+    match pairing::exit(slot, &mut cpu.state.ledger, context.nr_at_hand(), context.ret(), now_ns) {
+        Exited::Paired => emit(&mut cpu, &slot.record),
+        Exited::Alone => exit_alone(&mut cpu, slot, context.nr(), context.ret()),
         Exited::Nothing => {}
     }
     if slot.verdict == verdict::LEAVING {
@@ -70,33 +70,41 @@ pub fn exit(context: &impl ExitContext) {
 
 /// The current thread's slot when it is traced. `untracked` runs when it is and no slot could be had.
 #[inline(always)]
-fn traced_slot(current: &Current, untracked: impl FnOnce(&mut Ledger)) -> Option<&'static mut Slot> {
-    let only_tgid = config!(only_tgid);
-    if only_tgid != 0 && current.tgid() != only_tgid {
-        return None;
-    }
-    let slot = match find(current.tid()) {
+fn traced_slot(
+    cpu: &mut ThisCpu,
+    stack: u64,
+    untracked: impl FnOnce(&mut Ledger),
+) -> Option<&'static mut Slot> {
+    let again = if stack == 0 { Found::Unknown } else { find_again(cpu, stack) };
+    let slot = match again {
         Found::Traced(slot) => slot,
         Found::Ignored => return None,
-        Found::Unknown => match admit(current.pid_tgid) {
-            Ok(slot) => slot,
-            Err(_) => {
-                untracked(ledger()?);
-                return None;
-            }
-        },
+        Found::Unknown => find_anew(cpu, stack, untracked)?,
     };
     // SAFETY: null, or a slot that belongs to the current thread, which runs nothing else meanwhile.
     unsafe { slot.as_mut() }
 }
 
+/// The same for a thread that was not the last one on this CPU.
+#[inline(always)]
+fn find_anew(cpu: &mut ThisCpu, stack: u64, untracked: impl FnOnce(&mut Ledger)) -> Option<*mut Slot> {
+    let current = Current::get();
+    match find(cpu, current.tid(), stack) {
+        Found::Traced(slot) => Some(slot),
+        Found::Ignored => None,
+        Found::Unknown => admit(current.pid_tgid).map_err(|Untracked| untracked(&mut cpu.state.ledger)).ok(),
+    }
+}
+
 #[inline(never)]
-fn exit_alone(ledger: &mut Ledger, slot: &mut Slot, nr: i32, ret: i64) {
+fn exit_alone(cpu: &mut ThisCpu, slot: &mut Slot, nr: i32, ret: i64) {
     let abi = Current::get().abi_of(nr);
     let armed = control().armed != 0;
     let exit = LoneExit { abi, nr, ret, wanted: wants(abi, nr), armed };
-    if pairing::exit_alone(slot, ledger, exit) {
-        emit(ledger, &slot.record);
+    // Every call of a run has the same length, whether or not there is anything in it.
+    slot.record.has_args = config!(args) as u16;
+    if pairing::exit_alone(slot, &mut cpu.state.ledger, exit) {
+        emit(cpu, &slot.record);
     }
 }
 

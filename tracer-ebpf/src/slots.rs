@@ -7,7 +7,7 @@ use tracer_common::slot::{Slot, open, verdict};
 use crate::config::config;
 use crate::emit::announce;
 use crate::kernel;
-use crate::maps::{OVERFLOW, OWNERS, SLOTS, TARGETS, control};
+use crate::maps::{OVERFLOW, OWNERS, SLOTS, TARGETS, ThisCpu, control};
 
 /// What the fast path found.
 pub enum Found {
@@ -19,16 +19,37 @@ pub enum Found {
     Unknown,
 }
 
-/// The thread's slot if it is in its direct place: an array lookup and two compares, which is all that a
-/// process that is no target ever pays.
+/// The slot of the thread whose user registers are at `stack`, if that thread is the one that was looked up
+/// last on this CPU. It calls no helper, and is nearly all that a process that is no target ever pays.
 #[inline(always)]
-pub fn find(tid: u32) -> Found {
-    let Some(slot) = SLOTS.get_ptr_mut(tid & config!(slot_mask)) else { return Found::Unknown };
+pub fn find_again(cpu: &ThisCpu, stack: u64) -> Found {
+    let Some(slot) = SLOTS.get_ptr_mut(cpu.state.last_slot as u32) else { return Found::Unknown };
+    // SAFETY: a map value. When the addresses agree it belongs to the current thread: a thread that ends gives
+    // its slot back before another can be given its stack.
+    if unsafe { (*slot).stack } != stack { Found::Unknown } else { judged(slot) }
+}
+
+/// The thread's slot if it is in its direct place, and remembers it for [`find_again`].
+#[inline(always)]
+pub fn find(cpu: &mut ThisCpu, tid: u32, stack: u64) -> Found {
+    let index = tid & config!(slot_mask);
+    let Some(slot) = SLOTS.get_ptr_mut(index) else { return Found::Unknown };
     // SAFETY: a map value; fields of a slot are written by its owner's CPU only.
-    let (owner, judged, epoch) = unsafe { ((*slot).owner, (*slot).verdict, (*slot).epoch) };
-    if owner != tid {
+    if unsafe { (*slot).owner } != tid {
         return Found::Unknown;
     }
+    if stack != 0 {
+        // SAFETY: as above.
+        unsafe { (*slot).stack = stack };
+        cpu.state.last_slot = u64::from(index);
+    }
+    judged(slot)
+}
+
+#[inline(always)]
+fn judged(slot: *mut Slot) -> Found {
+    // SAFETY: a map value; fields of a slot are written by its owner's CPU only.
+    let (judged, epoch) = unsafe { ((*slot).verdict, (*slot).epoch) };
     match judged {
         verdict::TRACE => Found::Traced(slot),
         // Targets are only ever added while somebody may still fork or execute into being one.
@@ -117,6 +138,7 @@ pub fn claim(tid: u32) -> *mut Slot {
         let slot_mut = unsafe { &mut *slot };
         slot_mut.open = open::CLOSED;
         slot_mut.epoch = epoch;
+        slot_mut.stack = 0;
         slot_mut.owner = tid;
         return slot;
     }
@@ -136,6 +158,7 @@ pub fn release(tid: u32) {
         let slot = unsafe { &mut *slot };
         if slot.owner == tid {
             slot.owner = 0;
+            slot.stack = 0;
             slot.open = open::CLOSED;
             let _ = OWNERS.remove(&index);
             return;
@@ -170,10 +193,11 @@ const EMPTY: Slot = Slot {
     reserved: 0,
     epoch: 0,
     reserved2: 0,
+    stack: 0,
     record: tracer_common::record::CallRecord {
         kind: 0,
         abi: 0,
-        reserved: 0,
+        has_args: 0,
         nr: 0,
         tgid: 0,
         tid: 0,

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::interval::{CallKey, Cell, InFlight, Interval};
+use crate::findings::{Known, Watch};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 use crate::syscalls;
 
+mod bounds;
+
 /// Ended processes that keep a row of their own; older ones fold into one row per name.
 const MAX_EXITED: usize = 1024;
-
-/// Names that folded processes may have; those beyond share one row.
-const MAX_FOLDED_NAMES: usize = 1024;
 
 /// The single owner of what was aggregated.
 #[derive(Clone, Debug, Default)]
@@ -32,18 +32,32 @@ pub struct Aggregator {
     exited: Vec<ProcessId>,
     folded: BTreeMap<Comm, Folded>,
     in_flight: Vec<InFlight>,
+    /// Memory of the rows, about: see `bounds`.
+    bytes: usize,
+    /// Names of processes that were folded although they live, for when they call again.
+    names: FxHashMap<ProcessId, Comm>,
+    watch: Watch,
 }
+
+/// What is known of each syscall of somebody.
+type Calls = FxHashMap<CallKey, Call>;
 
 #[derive(Clone, Debug, Default)]
 struct Process {
     info: ProcessInfo,
-    calls: FxHashMap<CallKey, Call>,
+    /// The last merge in which there was anything of it.
+    generation: u64,
+    /// Whether it was folded before, and counted there.
+    was_folded: bool,
+    calls: Calls,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Folded {
     processes: u64,
-    calls: FxHashMap<CallKey, Call>,
+    /// How many of them had not ended.
+    living: u64,
+    calls: Calls,
 }
 
 /// One syscall of one process.
@@ -74,13 +88,17 @@ struct Seen {
 impl Call {
     fn merge(&mut self, cell: &Cell, generation: u64, now_ns: u64) {
         self.total.merge(cell);
-        self.recent = Recent {
-            calls: cell.calls,
-            errors: cell.error_count(),
-            total_ns: cell.total_ns,
-            by_errno: cell.errors.clone(),
-        };
-        self.recent_generation = generation;
+        if self.recent_generation != generation {
+            self.recent = Recent::default();
+            self.recent_generation = generation;
+        }
+        // Several cells of one merge meet here only in the row of what has no room of its own.
+        self.recent.calls += cell.calls;
+        self.recent.errors += cell.error_count();
+        self.recent.total_ns += cell.total_ns;
+        for (&errno, &count) in &cell.errors {
+            *self.recent.by_errno.entry(errno).or_default() += count;
+        }
         for &errno in cell.errors.keys() {
             self.errnos
                 .entry(errno)
@@ -92,8 +110,20 @@ impl Call {
         }
     }
 
-    fn fold(&mut self, other: &Self) {
+    fn fold(&mut self, other: &Self, generation: u64) {
         self.total.merge(&other.total);
+        if other.recent_generation == generation {
+            if self.recent_generation != generation {
+                self.recent = Recent::default();
+                self.recent_generation = generation;
+            }
+            self.recent.calls += other.recent.calls;
+            self.recent.errors += other.recent.errors;
+            self.recent.total_ns += other.recent.total_ns;
+            for (&errno, &count) in &other.recent.by_errno {
+                *self.recent.by_errno.entry(errno).or_default() += count;
+            }
+        }
         for (&errno, seen) in &other.errnos {
             self.errnos
                 .entry(errno)
@@ -103,6 +133,16 @@ impl Call {
                 })
                 .or_insert(*seen);
         }
+    }
+}
+
+impl Known for BTreeMap<ProcessId, Process> {
+    fn cell(&self, key: CellKey) -> Option<&Cell> {
+        self.get(&key.process)?.calls.get(&key.call).map(|call| &call.total)
+    }
+
+    fn process(&self, id: ProcessId) -> Option<&ProcessInfo> {
+        self.get(&id).map(|process| &process.info)
     }
 }
 
@@ -127,39 +167,51 @@ impl Aggregator {
         self.recent_ledger = interval.ledger;
         self.in_flight.clone_from(&interval.in_flight);
         for (id, info) in &interval.processes {
-            let process = self.processes.entry(*id).or_default();
-            if info.exited && !process.info.exited {
-                self.exited.push(*id);
-            }
+            let process = self.process(*id);
+            let has_ended = info.exited && !process.info.exited;
             // A thread of a process whose leader has ended may still call; the kernel told us it ended.
             let exited = info.exited || process.info.exited;
             process.info.merge(info);
             process.info.exited = exited;
+            if has_ended {
+                self.exited.push(*id);
+            }
+            self.make_room();
         }
         for (key, cell) in &interval.cells {
-            self.processes.entry(key.process).or_default().calls.entry(key.call).or_default().merge(
-                cell,
-                self.generation,
-                interval.end_ns,
-            );
+            let generation = self.generation;
+            let calls = &mut self.process(key.process).calls;
+            let known = calls.len();
+            let call = calls.entry(bounds::key(calls, key.call)).or_default();
+            let before = call.heap_bytes();
+            call.merge(cell, generation, interval.end_ns);
+            let after = call.heap_bytes() + (calls.len() - known) * bounds::CALL_BYTES;
+            // Less than before where the histogram was shared and had room to grow.
+            self.bytes = self.bytes + after - before;
+            self.make_room();
         }
+        self.watch.observe(interval, &self.processes);
         self.fold_exited();
+    }
+
+    /// The row of a process, with news in this merge.
+    fn process(&mut self, id: ProcessId) -> &mut Process {
+        let process = self.processes.entry(id).or_insert_with(|| {
+            self.bytes += bounds::PROCESS_BYTES;
+            let folded = self.names.remove(&id);
+            let info = ProcessInfo { comm: folded.unwrap_or_default(), ..ProcessInfo::default() };
+            Process { info, was_folded: folded.is_some(), ..Process::default() }
+        });
+        process.generation = self.generation;
+        process
     }
 
     /// Folds the oldest ended processes into rows by name, so that a host that starts a thousand processes
     /// a second does not fill our memory. Sums stay exact.
     fn fold_exited(&mut self) {
         let excess = self.exited.len().saturating_sub(MAX_EXITED);
-        for id in self.exited.drain(..excess) {
-            let Some(process) = self.processes.remove(&id) else { continue };
-            let full = self.folded.len() >= MAX_FOLDED_NAMES;
-            let known = self.folded.contains_key(&process.info.comm);
-            let name = if full && !known { Comm::new("(others)") } else { process.info.comm };
-            let folded = self.folded.entry(name).or_default();
-            folded.processes += 1;
-            for (call, figures) in &process.calls {
-                folded.calls.entry(*call).or_default().fold(figures);
-            }
+        for id in self.exited.drain(..excess).collect::<Vec<_>>() {
+            self.fold(id);
         }
     }
 
@@ -186,14 +238,22 @@ impl Aggregator {
         }
         for (id, calls) in open {
             processes.push(self.fill(
-                ProcessRow { id, ..ProcessRow::default() },
+                ProcessRow {
+                    id,
+                    comm: self.names.get(&id).copied().unwrap_or_default(),
+                    ..ProcessRow::default()
+                },
                 &FxHashMap::default(),
                 calls,
             ));
         }
         for (comm, folded) in &self.folded {
-            let row =
-                ProcessRow { comm: *comm, exited: true, folded: folded.processes, ..ProcessRow::default() };
+            let row = ProcessRow {
+                comm: *comm,
+                exited: folded.living == 0,
+                folded: folded.processes,
+                ..ProcessRow::default()
+            };
             processes.push(self.fill(row, &folded.calls, FxHashMap::default()));
         }
         let mut all = CallStats::default();
@@ -209,13 +269,14 @@ impl Aggregator {
             ledger: self.ledger,
             recent_ledger: self.recent_ledger,
             all,
+            findings: self.watch.findings(&self.processes),
         }
     }
 
     fn fill(
         &self,
         mut row: ProcessRow,
-        calls: &FxHashMap<CallKey, Call>,
+        calls: &Calls,
         mut open: FxHashMap<CallKey, Vec<InFlight>>,
     ) -> ProcessRow {
         for (key, call) in calls {
@@ -343,7 +404,7 @@ mod tests {
                 let process = ProcessId { pid: pid + 1, start_ns: batch + 1 };
                 let call = CallKey { abi: Abi::X86_64, nr: 1 };
                 let figures = cell_of(&[(100, Outcome::Success)]);
-                interval.cells.insert(crate::interval::CellKey { process, call }, figures);
+                interval.cells.insert(CellKey { process, call }, figures);
                 interval
                     .processes
                     .insert(process, ProcessInfo { comm: Comm::new("sh"), exited: true, as_of_ns: batch });
@@ -378,7 +439,7 @@ mod tests {
     #[test]
     fn recent_figures_are_those_of_the_last_interval_only() {
         let process = ProcessId { pid: 9, start_ns: 1 };
-        let key = crate::interval::CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
+        let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
         let cell = cell_of(&[(100, Outcome::Error(2))]);
         let mut aggregator = Aggregator::new();
         let mut first = Interval { start_ns: 1, end_ns: 1_000, ..Interval::default() };

@@ -532,6 +532,8 @@ pub fn process_name(process: &ProcessRow) -> String {
     let name = match (process.folded, process.together) {
         (0, 0) if process.exited => format!("{} (ended)", process.comm),
         (0, 0) => process.comm.to_string(),
+        // Idle ones fold too where there are very many.
+        (many, 0) if !process.exited => format!("{} ({})", process.comm, processes(many)),
         (many, 0) => format!("{} ({} ended)", process.comm, human::short_count(many as f64)),
         (_, many) if process.comm.is_empty() => processes(many),
         (_, 1) => process.comm.to_string(),

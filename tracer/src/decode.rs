@@ -224,7 +224,8 @@ pub(crate) mod tests {
 
     /// The bytes of a call record, as the kernel side lays them out.
     pub(crate) fn call_bytes(record: &CallRecord, with_args: bool) -> Vec<u8> {
-        let mut bytes = vec![record.kind, record.abi, 0, 0];
+        let mut bytes = vec![record.kind, record.abi];
+        bytes.extend(u16::from(with_args).to_ne_bytes());
         bytes.extend(record.nr.to_ne_bytes());
         bytes.extend(record.tgid.to_ne_bytes());
         bytes.extend(record.tid.to_ne_bytes());
@@ -252,7 +253,7 @@ pub(crate) mod tests {
         let record = CallRecord {
             kind: kind::CALL,
             abi: 1,
-            reserved: 0,
+            has_args: 1,
             nr: -7,
             tgid: 11,
             tid: 12,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use tracer_common::abi::Abi;
 use tracer_common::outcome::Outcome;
-use tracer_common::record::kind;
+use tracer_common::record::{ProcessRecord, kind};
 use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
@@ -141,6 +141,25 @@ impl Fold {
         let index = self.process(tgid);
         if self.processes[index].info.comm.is_empty() {
             self.processes[index].info.comm = comm;
+        }
+    }
+
+    /// Records from which another fold knows the same processes: for a recording that begins in the middle of a
+    /// run, where an interval does. `time_ns` is now.
+    pub fn introduce(&self, time_ns: u64, mut each: impl FnMut(&[u8])) {
+        for &index in self.present.values() {
+            let Process { tgid, id, info, .. } = &self.processes[index];
+            let ns_tgid = if id.pid == *tgid { 0 } else { id.pid };
+            let mut record = [0; size_of::<ProcessRecord>()];
+            record[0] = if info.exited { kind::EXIT } else { kind::SEEN };
+            for (place, number) in [(4, *tgid), (8, *tgid), (12, ns_tgid)] {
+                record[place..place + 4].copy_from_slice(&number.to_ne_bytes());
+            }
+            for (place, number) in [(16, time_ns), (24, id.start_ns)] {
+                record[place..place + 8].copy_from_slice(&number.to_ne_bytes());
+            }
+            record[32..48].copy_from_slice(&info.comm.to_kernel());
+            each(&record);
         }
     }
 
@@ -334,7 +353,7 @@ mod tests {
     use super::*;
     use crate::decode::tests::{call_bytes, process_bytes};
     use proptest::prelude::*;
-    use tracer_common::record::{CallRecord, ProcessRecord};
+    use tracer_common::record::CallRecord;
     use tracer_common::spill::SpillKey;
 
     fn call(tgid: u32, nr: i32, latency_ns: u64, ret: i64) -> Vec<u8> {

@@ -6,6 +6,10 @@ use tracer_common::bucket::{self, BUCKETS, GROUPING_POWER, SPILL_BUCKETS, SPILL_
 /// Filled buckets up to which the sparse form is kept; beyond it a dense array is cheaper to update.
 const SPARSE_LIMIT: usize = 32;
 
+/// The same for a histogram that comes as a whole: it is read far more often than changed, and going through
+/// a few pairs is cheaper than through all buckets.
+const SPARSE_WHOLE_LIMIT: usize = BUCKETS / 4;
+
 /// Counts by latency bucket. Two histograms with equal counts are equal, whatever their form.
 #[derive(Clone, Debug)]
 pub struct Histogram {
@@ -29,6 +33,16 @@ pub struct Bucket {
     pub high_ns: u64,
     /// Calls in it.
     pub count: u64,
+}
+
+/// The dense form of pairs whose buckets are within the layout.
+fn dense(pairs: &[(u16, u64)]) -> Box<[u64; BUCKETS]> {
+    let mut counts: Box<[u64; BUCKETS]> =
+        vec![0; BUCKETS].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!());
+    for &(bucket, count) in pairs {
+        counts[usize::from(bucket)] = count;
+    }
+    counts
 }
 
 impl Default for Histogram {
@@ -70,11 +84,7 @@ impl Histogram {
                 Ok(at) => pairs[at].1 += count,
                 Err(at) if pairs.len() < SPARSE_LIMIT => pairs.insert(at, (index as u16, count)),
                 Err(_) => {
-                    let mut counts: Box<[u64; BUCKETS]> =
-                        vec![0; BUCKETS].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!());
-                    for &(bucket, filled) in pairs.iter() {
-                        counts[usize::from(bucket)] = filled;
-                    }
+                    let mut counts = dense(pairs);
                     counts[index] += count;
                     self.form = Form::Dense(counts);
                 }
@@ -85,17 +95,20 @@ impl Histogram {
     /// From (bucket index, count) of the filled buckets, lowest first; `None` if they are not in this order,
     /// beyond the layout, or add up to more than a `u64`.
     pub fn from_indexed(filled: impl Iterator<Item = (u16, u64)>) -> Option<Self> {
-        let (mut histogram, mut next) = (Self::new(), 0);
+        let mut pairs: Vec<(u16, u64)> = Vec::with_capacity(filled.size_hint().0.min(BUCKETS));
+        let (mut total, mut next) = (0u64, 0);
         for (bucket, count) in filled {
-            let index = usize::from(bucket);
-            if index < next || index >= BUCKETS || count == 0 {
+            if bucket < next || usize::from(bucket) >= BUCKETS || count == 0 {
                 return None;
             }
-            next = index + 1;
-            histogram.count.checked_add(count)?;
-            histogram.add(index, count);
+            next = bucket + 1;
+            total = total.checked_add(count)?;
+            pairs.push((bucket, count));
         }
-        Some(histogram)
+        if pairs.len() > SPARSE_WHOLE_LIMIT {
+            return Some(Self { count: total, form: Form::Dense(dense(&pairs)) });
+        }
+        Some(Self { count: total, form: Form::Sparse(pairs) })
     }
 
     /// Adds the counts of a coarser in-kernel spill histogram. Each coarse bucket goes to the fine bucket

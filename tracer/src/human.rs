@@ -121,6 +121,16 @@ pub fn percent(part: f64, whole: f64) -> String {
     }
 }
 
+/// How long something lasted: `37.4 ms`, `12.0 s`, `02:13`, `1:02:13`.
+pub fn length(ns: u64) -> String {
+    if ns < 60_000_000_000 { duration(ns) } else { clock(ns) }
+}
+
+/// A count of things: `1 interval`, `2,310 intervals`.
+pub fn plural(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Elapsed time as `02:13` or `1:02:13`.
 pub fn clock(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;
@@ -136,6 +146,14 @@ pub fn clock(ns: u64) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn lengths_and_counts_read_as_words() {
+        assert_eq!(length(37_380_000), "37.4 ms");
+        assert_eq!(length(133_000_000_000), "02:13");
+        assert_eq!(plural(1, "mark"), "1 mark");
+        assert_eq!(plural(2_310, "mark"), "2,310 marks");
+    }
 
     #[test]
     fn durations_keep_three_digits_and_never_reach_a_thousand() {

@@ -4,7 +4,7 @@
 //! bpf (rings, ledger) ─► source::live ─► decode ─► Interval ─► Aggregator ─► Arc<Snapshot> ─► tui | report
 //! ```
 //!
-//! The core (`decode`, `histogram`, `interval`, `aggregate`, `snapshot`, `compare`, `syscalls`, `human`, `columns`)
+//! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`, `syscalls`, `human`, `columns`)
 //! does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
@@ -16,6 +16,8 @@ pub mod commands;
 pub mod compare;
 pub mod config;
 pub mod decode;
+pub mod export;
+pub mod findings;
 pub mod fold;
 pub mod group;
 pub mod histogram;

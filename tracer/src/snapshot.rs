@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::findings::Findings;
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight};
 use crate::ledger::LedgerCounts;
@@ -19,8 +20,8 @@ pub struct Snapshot {
     pub end_ns: u64,
     /// Length of the last interval: what the `recent` figures are counted over.
     pub recent_ns: u64,
-    /// One row for each process with calls or open calls, by pid. Processes that ended long ago are folded
-    /// by name into rows whose pid is 0.
+    /// One row for each process with calls or open calls, by pid. Processes that ended long ago, and where there
+    /// are very many also those that were idle for longest, are folded by name into rows whose pid is 0.
     pub processes: Vec<ProcessRow>,
     /// Counted since the start.
     pub ledger: LedgerCounts,
@@ -28,18 +29,20 @@ pub struct Snapshot {
     pub recent_ledger: LedgerCounts,
     /// All calls of all processes together.
     pub all: CallStats,
+    /// What stands out.
+    pub findings: Findings,
 }
 
-/// One process, or many ended ones of the same name.
+/// One process, or many of the same name that were folded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessRow {
     /// Identity; pid 0 when folded.
     pub id: ProcessId,
     /// Name.
     pub comm: Comm,
-    /// Whether it has ended.
+    /// Whether it has ended; of a folded row, whether all have.
     pub exited: bool,
-    /// How many ended processes this row stands for; 0 for a single process.
+    /// How many folded processes this row stands for; 0 for a single process.
     pub folded: u64,
     /// How many processes a report took together in this row, ended or not; 0 when it did not.
     pub together: u64,

@@ -144,10 +144,11 @@ impl Moment {
             return Ok(Self::Exact(exact));
         }
         // A date alone would be midnight, which nobody means by naming a mark `2026`.
-        if text.contains(':') && text.starts_with(|c: char| c.is_ascii_digit()) {
-            if let Ok(local) = text.parse::<DateTime>() {
-                return Ok(Self::Local(local));
-            }
+        if text.contains(':')
+            && text.starts_with(|c: char| c.is_ascii_digit())
+            && let Ok(local) = text.parse::<DateTime>()
+        {
+            return Ok(Self::Local(local));
         }
         Ok(Self::Mark(text.to_owned()))
     }
@@ -174,22 +175,24 @@ impl Moment {
             Self::TimeOfDay(time) => {
                 let start = bounds.unix(bounds.start_ns).ok_or_else(out_of_range)?;
                 let first = zone.to_datetime(start).date();
-                let (start_ns, end_ns) = (bounds.start_ns, bounds.end_ns.unwrap_or(bounds.start_ns));
+                let start_ns = i128::from(bounds.start_ns);
+                let end_ns = i128::from(bounds.end_ns.unwrap_or(bounds.start_ns));
                 let days = bounds.duration_ns() / 86_400_000_000_000 + 3;
                 let mut day = first.yesterday().map_err(|_| out_of_range())?;
-                let mut best: Option<(u64, u64)> = None;
+                let mut best: Option<(i128, Timestamp)> = None;
                 for _ in 0..days {
                     // The clock may skip this time on one day and not on the others.
-                    if let Ok(at_ns) = local(day.to_datetime(*time)) {
-                        let outside = start_ns.saturating_sub(at_ns) + at_ns.saturating_sub(end_ns);
+                    if let Ok(at) = zone.to_timestamp(day.to_datetime(*time)) {
+                        let at_ns = bounds.since_boot_ns(at);
+                        let outside = (start_ns - at_ns).max(0) + (at_ns - end_ns).max(0);
                         if best.is_none_or(|(least, _)| outside < least) {
-                            best = Some((outside, at_ns));
+                            best = Some((outside, at));
                         }
                     }
                     let Ok(next) = day.tomorrow() else { break };
                     day = next;
                 }
-                best.map(|(_, at_ns)| at_ns).ok_or_else(out_of_range)
+                best.map(|(_, at)| bounds.monotonic_ns(at)).ok_or_else(out_of_range)
             }
             Self::Mark(text) => {
                 if bounds.end_ns.is_none() {
@@ -289,8 +292,12 @@ impl Bounds<'_> {
 
     /// A moment of the calendar on `CLOCK_MONOTONIC`; before the boot it is 0.
     fn monotonic_ns(&self, at: Timestamp) -> u64 {
-        let ns = at.as_nanosecond() - i128::from(self.start_unix_ns) + i128::from(self.start_ns);
-        u64::try_from(ns.max(0)).unwrap_or(u64::MAX)
+        u64::try_from(self.since_boot_ns(at).max(0)).unwrap_or(u64::MAX)
+    }
+
+    /// The same, negative before the boot.
+    fn since_boot_ns(&self, at: Timestamp) -> i128 {
+        at.as_nanosecond() - i128::from(self.start_unix_ns) + i128::from(self.start_ns)
     }
 
     /// A moment for people: `2026-11-22 14:02:11`. `the beginning` and `the end` where there is no other.
@@ -406,6 +413,12 @@ mod tests {
     fn a_time_before_the_recording_clamps_instead_of_moving_to_the_next_day() {
         let (from, to) = resolve(Some("23:58"), Some("23:59:30")).expect("a part");
         assert_eq!((from, to), (40, 130));
+    }
+
+    #[test]
+    fn a_time_after_the_recording_is_not_one_of_the_day_before_it() {
+        // Yesterday's is before the boot, which is no reason to take it for near.
+        assert!(matches!(resolve(Some("01:00"), None), Err(SpanError::Nothing { .. })));
     }
 
     #[test]

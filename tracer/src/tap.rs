@@ -88,6 +88,7 @@ pub struct Finished;
 
 /// The drain thread's end.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Tap {
     queue: SyncSender<Chunk>,
     free: Receiver<Vec<u8>>,

@@ -1,9 +1,11 @@
 //! `cargo xtask test`: every test that this machine can run, and by name those that it cannot.
 //!
 //! The tests against a real kernel are marked ignored, because they need root; they run here when we are
-//! root, and with `--kernels` on other kernels in virtual machines.
+//! root, and with `--kernels` on other kernels in virtual machines. So are those that need other readers, and in an
+//! unoptimised build those that measure.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -37,6 +39,9 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
     Ok(tally)
 }
 
+/// Tests that the first run leaves out.
+type Suite = fn() -> (Ending, Counts);
+
 fn host(tally: &mut Tally) {
     let start = Instant::now();
     let (ending, counts) = match tidy::check() {
@@ -49,12 +54,64 @@ fn host(tally: &mut Tally) {
     let (ending, mut counts) = cargo_test(&["--workspace", "--exclude", "tracer-ebpf"], &[], None);
     let took = start.elapsed();
 
-    let start = Instant::now();
-    let (kernel_ending, kernel_counts) = this_kernel();
-    // The first run counted the kernel tests as ignored; each test counts once.
-    counts.skipped = counts.skipped.saturating_sub(kernel_counts.ran() + kernel_counts.skipped);
+    let suites: [(&str, Suite); 3] = [
+        ("kernel tests on this kernel", this_kernel),
+        ("recordings in other readers", other_readers),
+        ("tests of an optimised build", optimised),
+    ];
+    let later = suites.map(|(name, suite)| {
+        let start = Instant::now();
+        let (ending, counts) = suite();
+        (name, start.elapsed(), ending, counts)
+    });
+    // The first run counted the tests of these suites as ignored; each test counts once.
+    let elsewhere: u64 = later.iter().map(|(.., counts)| counts.ran() + counts.skipped).sum();
+    counts.skipped = counts.skipped.saturating_sub(elsewhere);
     tally.add("unit, property and snapshot tests", took, ending, counts);
-    tally.add("kernel tests on this kernel", start.elapsed(), kernel_ending, kernel_counts);
+    for (name, took, ending, counts) in later {
+        tally.add(name, took, ending, counts);
+    }
+}
+
+/// Says of each test that it did not run, and why.
+fn not_run(names: &[&str], why: String) -> (Ending, Counts) {
+    for name in names {
+        say(format!("NOT RUN ({why}): {name}"));
+    }
+    (Ending::Skipped(why), Counts { skipped: names.len() as u64, ..Counts::default() })
+}
+
+/// The ignored tests that `selection` has.
+fn list(selection: &[&str]) -> Result<String> {
+    command::read(command::cargo().arg("test").args(selection).arg("--").args(kernel_suite::LIST))
+}
+
+/// The tests that open recordings with other people's readers.
+fn other_readers() -> (Ending, Counts) {
+    let selection = ["--package", "tracer", "--test", "readers"];
+    let listed = match list(&selection) {
+        Ok(listed) => listed,
+        Err(error) => return failure(&error),
+    };
+    let python = std::env::var_os("TRACER_PYTHON")
+        .map_or_else(|| workspace::target().join("readers/bin/python3"), PathBuf::from);
+    if command::ask_text(&python, &["-c", "import pyarrow, polars, duckdb"]).is_none() {
+        let why = format!("no pyarrow, polars and duckdb in {}", python.display());
+        return not_run(&kernel_suite::names(&listed), why);
+    }
+    cargo_test(&selection, &["--ignored".to_owned()], None)
+}
+
+/// The tests of the verbs that an unoptimised build ignores, because they measure.
+fn optimised() -> (Ending, Counts) {
+    let selection = ["--package", "tracer", "--test", "recorded"];
+    let listed = match list(&selection) {
+        Ok(listed) => listed,
+        Err(error) => return failure(&error),
+    };
+    let mut harness = vec!["--exact".to_owned(), "--test-threads=1".to_owned()];
+    harness.extend(kernel_suite::names(&listed).into_iter().map(str::to_owned));
+    cargo_test(&[&["--release"], &selection[..]].concat(), &harness, None)
 }
 
 /// A step that could not be run to its end.
@@ -92,9 +149,7 @@ fn this_kernel() -> (Ending, Counts) {
     if let Err(error) = command::run(command::cargo().arg("build").args(kernel_suite::PROGRAMS)) {
         return failure(&error);
     }
-    let mut list = command::cargo();
-    list.arg("test").args(kernel_suite::SELECTION).arg("--").args(kernel_suite::LIST);
-    let listed = match command::read(&mut list) {
+    let listed = match list(&kernel_suite::SELECTION) {
         Ok(listed) => listed,
         Err(error) => return failure(&error),
     };
@@ -102,12 +157,7 @@ fn this_kernel() -> (Ending, Counts) {
     let runner = match privilege() {
         Privilege::Ours => None,
         Privilege::Through(runner) => Some(runner),
-        Privilege::Missing(why) => {
-            for name in &names {
-                say(format!("NOT RUN ({why}): {name}"));
-            }
-            return (Ending::Skipped(why), Counts { skipped: names.len() as u64, ..Counts::default() });
-        }
+        Privilege::Missing(why) => return not_run(&names, why),
     };
     let missing = kernel_suite::missing_here(&workspace::target().join("release/examples/oracle"));
     let left_out = kernel_suite::left_out(&names, &missing);

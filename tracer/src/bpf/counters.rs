@@ -5,16 +5,17 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustc_hash::FxHashMap;
 use tracer_common::bucket::SPILL_BUCKETS;
-use tracer_common::ledger::{COUNTERS, Ledger};
+use tracer_common::cpu::Cpu;
+use tracer_common::ledger::COUNTERS;
 use tracer_common::spill::SpillCell;
 
 use super::sys::SharedArray;
 
 /// The kernel counters summed over CPUs.
-pub fn read_ledger(ledgers: &SharedArray<Ledger>) -> [u64; COUNTERS] {
+pub fn read_ledger(cpus: &SharedArray<Cpu>) -> [u64; COUNTERS] {
     let mut sum = [0; COUNTERS];
-    for cpu in 0..ledgers.len() {
-        for (total, value) in sum.iter_mut().zip(ledgers.read(cpu).counters) {
+    for cpu in 0..cpus.len() {
+        for (total, value) in sum.iter_mut().zip(cpus.read(cpu).ledger.counters) {
             *total += value;
         }
     }

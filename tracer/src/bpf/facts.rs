@@ -39,7 +39,8 @@ impl Container {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Docker => "a Docker container",
             Self::Podman => "a Podman container",

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
-use aya::maps::{ArrayOfMaps, HashMap, Map, MapData, RingBuf};
+use aya::maps::{HashMap, Map, MapData, RingBuf};
 use aya::programs::raw_trace_point::RawTracePointLinkId;
 use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{Program, ProgramError, ProgramType, RawTracePoint, TracePoint};
@@ -13,7 +13,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
-use tracer_common::ledger::Ledger;
+use tracer_common::cpu::Cpu;
 use tracer_common::slot::{SLOTS, Slot, open};
 use tracer_common::spill::cells_per_cpu;
 
@@ -44,6 +44,10 @@ const INITIAL_PIDNS: u64 = 0xEFFF_FFFC;
 /// other thread on that CPU (measured on 7.2; 6.19 is not affected, 7.0 and 7.1 were not to be had).
 const FIRST_PREEMPTIBLE_MAJOR: u32 = 7;
 
+/// Bytes of the shared ring when it only wakes, and when it carries every record and no size was asked for.
+const WAKE_UP_BYTES: u32 = 4096;
+const SHARED_BYTES: u32 = 16 << 20;
+
 /// Which programs are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -62,6 +66,11 @@ impl Family {
         }
     }
 
+    /// Whether a program of this family can be preempted by another one on its CPU.
+    fn is_preemptible_on(self, release: &str) -> bool {
+        self == Self::Raw && Self::for_release(release) == Self::Classic
+    }
+
     /// The family that loses nothing on a kernel of this release (`6.1.0-42-amd64`), the cheaper first.
     pub fn for_release(release: &str) -> Self {
         let major = release.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
@@ -77,8 +86,6 @@ pub struct Plan {
     pub family: Family,
     /// Every process but ourselves.
     pub whole_host: bool,
-    /// The only target, when it is one process whose children are none.
-    pub only_pid: Option<u32>,
     /// Children of targets are targets.
     pub follow: bool,
     /// Names that make a process a target at exec.
@@ -133,7 +140,7 @@ pub struct Kernel {
     family: Family,
     links: Vec<Link>,
     control: SharedArray<Control>,
-    ledger: SharedArray<Ledger>,
+    cpus: SharedArray<Cpu>,
     targets: HashMap<MapData, u32, u8>,
     overflow: HashMap<MapData, u32, Slot>,
     slots: SharedArray<Slot>,
@@ -186,33 +193,40 @@ impl Kernel {
             message: format!("{path}: {error}"),
             errno: None,
         })?;
-        let ring_bytes = plan.ring_bytes.unwrap_or_else(|| rings::default_bytes(online.len()));
-        let config =
-            Config { spill_mask: cells_per_cpu(possible) - 1, ..config_of(plan, offsets, ring_bytes) };
+        // CPUs are numbered from 0 without gaps, but for some that are off or yet to come: those spill.
+        let rings = online.iter().max().map_or(1, |&last| last as usize + 1);
+        let cells = match plan.ring_bytes {
+            Some(bytes) => rings::cells_in(u64::from(bytes)),
+            None => rings::default_cells(rings),
+        };
+        let config = Config { spill_mask: cells_per_cpu(possible) - 1, ..config_of(plan, offsets, cells) };
+        let shared_bytes = match config.preemptible {
+            0 => WAKE_UP_BYTES,
+            _ => plan.ring_bytes.unwrap_or(SHARED_BYTES),
+        };
         let mut loader = EbpfLoader::new();
         loader
             // Nothing in the object is relocated against the kernel's types.
             .btf(None)
             .override_global("CONFIG", std::slice::from_ref(&config), true)
-            .map_max_entries("RINGS", possible as u32)
-            .map_max_entries("LEDGER", possible as u32)
+            .map_max_entries("RINGS", rings as u32 * cells)
+            .map_max_entries("CONSUMERS", rings as u32)
+            .map_max_entries("SHARED_RING", shared_bytes)
+            .map_max_entries("CPUS", possible as u32)
             .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?;
-
-        let step = "create the rings";
-        let outer = ebpf.map_mut("RINGS").ok_or_else(|| missing("RINGS"))?;
-        let mut outer: ArrayOfMaps<&mut MapData, RingBuf<MapData>> =
-            outer.try_into().map_err(|error| LoadError::new(step, &error))?;
-        let rings =
-            Rings::create(&mut outer, &online, ring_bytes).map_err(|error| LoadError::new(step, &error))?;
 
         let step = "open the maps";
         let slots = share(&ebpf, "SLOTS", SLOTS as usize)?;
         let control = share(&ebpf, "CONTROL", 1)?;
-        let ledger = share(&ebpf, "LEDGER", possible)?;
+        let cpus = share(&ebpf, "CPUS", possible)?;
+        let heads = share(&ebpf, "CPUS", possible)?;
+        let consumers = share(&ebpf, "CONSUMERS", rings)?;
+        let ring_cells = share(&ebpf, "RINGS", rings * cells as usize)?;
         let spill = share(&ebpf, "SPILL", possible * cells_per_cpu(possible) as usize)?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
         let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
+        let shared = RingBuf::try_from(take("SHARED_RING")?).map_err(|error| LoadError::new(step, &error))?;
         let overflow = HashMap::try_from(take("OVERFLOW")?).map_err(|error| LoadError::new(step, &error))?;
         let mut comms: HashMap<_, [u8; 16], u8> =
             HashMap::try_from(take("COMMS")?).map_err(|error| LoadError::new(step, &error))?;
@@ -225,11 +239,11 @@ impl Kernel {
             family: plan.family,
             links: Vec::new(),
             control,
-            ledger,
+            cpus,
             targets,
             overflow,
             slots,
-            rings,
+            rings: Rings::new(ring_cells, heads, consumers, shared, cells),
             spill: Spill::new(spill),
             offsets,
         };
@@ -302,7 +316,7 @@ impl Kernel {
     pub fn counts(&self) -> LedgerCounts {
         let misses = |hook: &Hook| self.program_fd(hook).and_then(recursion_misses).unwrap_or(0);
         LedgerCounts {
-            kernel: read_ledger(&self.ledger),
+            kernel: read_ledger(&self.cpus),
             missed_enter: misses(&SYS_ENTER),
             missed_exit: misses(&SYS_EXIT),
             ..LedgerCounts::default()
@@ -427,7 +441,8 @@ fn missing(name: &'static str) -> LoadError {
     LoadError { step: "read the BPF object", message: format!("it holds no {name}"), errno: None }
 }
 
-fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
+fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let pidns = std::fs::metadata("/proc/self/ns/pid").ok().filter(|ns| ns.ino() != INITIAL_PIDNS);
     let typed_task = ![offsets.task_pid, offsets.task_tgid, offsets.task_status].contains(&Offsets::UNKNOWN)
         && has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf);
@@ -435,8 +450,6 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
     Config {
         self_tgid: std::process::id(),
         whole_host: u32::from(plan.whole_host),
-        // A PID of another namespace is not the number that the kernel would compare.
-        only_tgid: if pidns.is_none() { plan.only_pid.unwrap_or(0) } else { 0 },
         follow: u32::from(plan.follow),
         match_comm: u32::from(!plan.comms.is_empty()),
         args: u32::from(plan.args),
@@ -445,7 +458,9 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_bytes: u32) -> Config {
         failed_only: u32::from(plan.failed_only),
         slower_ns: plan.slower_ns,
         // Early enough that the reader is there before the ring is full at full speed.
-        high_water_bytes: ring_bytes / 2,
+        high_water: ring_cells / 2,
+        ring_mask: ring_cells - 1,
+        preemptible: u32::from(plan.family.is_preemptible_on(&release)),
         pidns_dev: pidns.as_ref().map_or(0, MetadataExt::dev),
         pidns_ino: pidns.as_ref().map_or(0, MetadataExt::ino),
         typed_task: u32::from(typed_task),

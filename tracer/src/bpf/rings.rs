@@ -1,96 +1,154 @@
-//! The rings: made by us, one for each CPU, read on a timer. Only a ring that fills up wakes us earlier.
+//! The reading end of the rings: cells that the programs fill, read on a timer. Only a ring that fills up
+//! wakes us earlier.
 
 use std::io;
+use std::mem::offset_of;
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::Duration;
 
-use aya::maps::{ArrayOfMaps, MapData, MapError, RingBuf};
-use aya_obj::generated::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
+use aya::maps::{MapData, RingBuf};
+use tracer_common::cpu::Cpu;
+use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, kind};
+use tracer_common::ring::{Consumer, RingCell};
 
-use super::sys::RingReader;
+use super::sys::{SharedArray, bytes_of, order_stores};
 
 /// Ring bytes over all CPUs when nothing else is asked for.
-const TOTAL_BYTES: u32 = 128 << 20;
+const TOTAL_BYTES: u64 = 256 << 20;
 /// Bounds of one ring: below, a burst of a few ms would spill; above, nothing is gained.
-const LEAST_BYTES: u32 = 256 << 10;
-const MOST_BYTES: u32 = 4 << 20;
+const LEAST_CELLS: u32 = 4096;
+const MOST_CELLS: u32 = 65_536;
+/// How many cells are read before the kernel side may use them again.
+const RELEASE_EVERY: u64 = 1024;
 
-/// Bytes of one ring for this many CPUs: 4 MiB up to 32 CPUs, less for each above.
-pub fn default_bytes(cpus: usize) -> u32 {
-    let share = TOTAL_BYTES / u32::try_from(cpus.max(1)).unwrap_or(u32::MAX);
-    let power_of_two = share.checked_ilog2().map_or(0, |log| 1u32 << log);
-    power_of_two.clamp(LEAST_BYTES, MOST_BYTES)
+/// How many records of the shared ring are taken before the clock is looked at again.
+const SHARED_AT_ONCE: usize = 100_000;
+
+/// Cells of one ring for this many CPUs; a power of two.
+pub fn default_cells(cpus: usize) -> u32 {
+    cells_in(TOTAL_BYTES / cpus.max(1) as u64).clamp(LEAST_CELLS, MOST_CELLS)
 }
 
-/// One ring: the map, which lives as long as this, and our end of it.
-struct Ring {
-    map: RingBuf<MapData>,
-    reader: RingReader,
+/// Bytes of one ring for this many CPUs.
+pub fn default_bytes(cpus: usize) -> u64 {
+    u64::from(default_cells(cpus)) * size_of::<RingCell>() as u64
+}
+
+/// The largest power of two of cells that these bytes hold, at least 2.
+pub fn cells_in(bytes: u64) -> u32 {
+    let cells = u32::try_from(bytes / size_of::<RingCell>() as u64).unwrap_or(u32::MAX);
+    1 << cells.max(2).ilog2()
 }
 
 /// Every CPU's ring.
 pub struct Rings {
-    per_cpu: Vec<Ring>,
-    bytes: u32,
-    /// Largest number of bytes that one pass took from one ring since [`Rings::take_peak_fill`].
-    peak_bytes: u64,
+    cells: SharedArray<RingCell>,
+    cpus: SharedArray<Cpu>,
+    consumers: SharedArray<Consumer>,
+    shared: RingBuf<MapData>,
+    /// Next cell to read of each ring.
+    tails: Vec<u64>,
+    /// Cells of one ring.
+    per_ring: u32,
+    /// Largest number of cells that were waiting in one ring since [`Rings::take_peak_fill`].
+    peak: u64,
 }
 
 impl Rings {
-    /// Makes a ring for each of the `online` CPUs and puts them into `outer`. A CPU that may come later
-    /// shares the first ring; the kernel's rings allow several writers.
-    pub fn create(
-        outer: &mut ArrayOfMaps<&mut MapData, RingBuf<MapData>>,
-        online: &[u32],
-        bytes: u32,
-    ) -> Result<Self, MapError> {
-        let mut per_cpu: Vec<Ring> = Vec::with_capacity(online.len());
-        for cpu in online {
-            let definition = aya_obj::Map::new_from_params(BPF_MAP_TYPE_RINGBUF as u32, 0, 0, bytes, 0);
-            let map = aya::maps::Map::RingBuf(MapData::create(definition, "RING", None)?);
-            let map = RingBuf::try_from(map)?;
-            if per_cpu.is_empty() {
-                for any in 0..outer.len() {
-                    outer.set(any, &map, 0)?;
-                }
-            }
-            outer.set(*cpu, &map, 0)?;
-            let reader = RingReader::new(map.as_fd(), bytes)?;
-            per_cpu.push(Ring { map, reader });
-        }
-        Ok(Self { per_cpu, bytes, peak_bytes: 0 })
+    /// Around the mapped arrays; `cells` holds a ring of `per_ring` cells for each of `consumers`.
+    pub fn new(
+        cells: SharedArray<RingCell>,
+        cpus: SharedArray<Cpu>,
+        consumers: SharedArray<Consumer>,
+        shared: RingBuf<MapData>,
+        per_ring: u32,
+    ) -> Self {
+        let tails = vec![0; consumers.len()];
+        Self { cells, cpus, consumers, shared, tails, per_ring, peak: 0 }
     }
 
-    /// Hands every waiting record to `take`, at most one ring's worth from each ring, so that a flood on
-    /// one CPU cannot keep us from the others or from the clock. Returns the number of records.
+    /// Hands every record that was waiting at the call to `take`: a flood on one CPU cannot keep us from the
+    /// others or from the clock. Returns the number of records.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
         let mut total = 0;
-        for ring in &mut self.per_cpu {
-            let (bytes, records) = ring.reader.drain(u64::from(self.bytes), &mut take);
-            self.peak_bytes = self.peak_bytes.max(bytes);
-            total += records;
+        for ring in 0..self.tails.len() {
+            let head = self.cpus.read_word(ring, offset_of!(Cpu, ring.head));
+            if head == self.tails[ring] {
+                continue;
+            }
+            // What lies before the head was written before it.
+            compiler_fence(Ordering::Acquire);
+            order_stores();
+            total += self.drain_to(ring, head, &mut take);
         }
-        total
+        total + self.drain_shared(&mut take)
+    }
+
+    /// What only wakes is a single word; what is longer is a record.
+    fn drain_shared(&mut self, take: &mut impl FnMut(&[u8])) -> usize {
+        let mut records = 0;
+        while let Some(item) = self.shared.next() {
+            if let Ok(cell) = <&[u8; size_of::<RingCell>()]>::try_from(&item[..]) {
+                take(record_in(cell));
+                records += 1;
+            } else if item.len() > size_of::<u64>() {
+                take(&item);
+                records += 1;
+            }
+            if records == SHARED_AT_ONCE {
+                break;
+            }
+        }
+        records
+    }
+
+    fn drain_to(&mut self, ring: usize, head: u64, take: &mut impl FnMut(&[u8])) -> usize {
+        let tail = self.tails[ring];
+        let waiting = head.wrapping_sub(tail);
+        self.peak = self.peak.max(waiting);
+        let (first, mask) = (ring * self.per_ring as usize, u64::from(self.per_ring) - 1);
+        for position in tail..head {
+            take(record_in(bytes_of(self.cells.get(first + (position & mask) as usize))));
+            if (position + 1).is_multiple_of(RELEASE_EVERY) {
+                self.release(ring, position + 1);
+            }
+        }
+        self.release(ring, head);
+        self.tails[ring] = head;
+        waiting as usize
+    }
+
+    fn release(&self, ring: usize, tail: u64) {
+        // The cells were read before this is seen.
+        compiler_fence(Ordering::Release);
+        order_stores();
+        self.consumers.write(ring, Consumer { tail, ..Consumer::default() });
     }
 
     /// Sleeps until a ring is filling up or `timeout` is over.
     pub fn wait(&self, timeout: Duration) -> io::Result<()> {
-        let mut poll_fds: Vec<libc::pollfd> = self
-            .per_cpu
-            .iter()
-            .map(|ring| libc::pollfd { fd: ring.map.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 })
-            .collect();
-        super::sys::poll(&mut poll_fds, timeout)
+        let fd = self.shared.as_fd().as_raw_fd();
+        super::sys::poll(&mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }], timeout)
     }
 
     /// Highest fill of any ring since the last call, as a share of its size.
     pub fn take_peak_fill(&mut self) -> f64 {
-        (std::mem::take(&mut self.peak_bytes) as f64 / f64::from(self.bytes)).min(1.0)
+        (std::mem::take(&mut self.peak) as f64 / f64::from(self.per_ring)).min(1.0)
     }
+}
 
-    /// Bytes of one ring.
-    pub fn bytes(&self) -> u32 {
-        self.bytes
+/// The part of a cell that is record.
+#[inline]
+fn record_in(bytes: &[u8; size_of::<RingCell>()]) -> &[u8] {
+    const _: () = assert!(size_of::<CallRecord>() == size_of::<RingCell>());
+    let kind = bytes[offset_of!(CallRecord, kind)];
+    if kind >= kind::SEEN {
+        &bytes[..size_of::<ProcessRecord>()]
+    } else if bytes[offset_of!(CallRecord, has_args)] == 0 {
+        &bytes[..CALL_BYTES_WITHOUT_ARGS]
+    } else {
+        bytes
     }
 }
 
@@ -100,11 +158,12 @@ mod tests {
 
     #[test]
     fn ring_sizes_are_powers_of_two_between_their_bounds() {
-        for (cpus, bytes) in
-            [(1, MOST_BYTES), (32, MOST_BYTES), (33, 2 << 20), (256, 512 << 10), (4096, LEAST_BYTES)]
+        for (cpus, cells) in
+            [(1, MOST_CELLS), (32, MOST_CELLS), (64, 32_768), (256, 8192), (4096, LEAST_CELLS)]
         {
-            assert_eq!(default_bytes(cpus), bytes, "{cpus} CPUs");
+            assert_eq!(default_cells(cpus), cells, "{cpus} CPUs");
         }
-        assert!(default_bytes(0).is_power_of_two());
+        assert!(default_cells(0).is_power_of_two());
+        assert_eq!((cells_in(4096), cells_in(0), cells_in(u64::MAX)), (32, 2, 1 << 31));
     }
 }

@@ -5,8 +5,9 @@
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+
+use tracer_common::ring::RingCell;
 
 /// `poll(2)`; a signal counts as a wake-up.
 pub fn poll(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<()> {
@@ -127,6 +128,20 @@ impl<T: Copy> SharedArray<T> {
         unsafe { self.address(index).cast::<u8>().add(offset).read_volatile() }
     }
 
+    /// One word of a value.
+    ///
+    /// # Panics
+    /// When there is no such word.
+    pub fn read_word(&self, index: usize, offset: usize) -> u64 {
+        assert!(
+            offset.is_multiple_of(8) && offset < size_of::<T>(),
+            "word at {offset} of {}",
+            size_of::<T>()
+        );
+        // SAFETY: inside the mapping, and aligned as the mapping and the size of a value are.
+        unsafe { self.address(index).cast::<u64>().add(offset / 8).read_volatile() }
+    }
+
     /// Writes a value that only user space writes.
     ///
     /// # Panics
@@ -136,6 +151,15 @@ impl<T: Copy> SharedArray<T> {
         unsafe { self.address(index).write_volatile(value) };
     }
 
+    /// A value that nobody writes while it is looked at.
+    ///
+    /// # Panics
+    /// When there is no such value.
+    pub fn get(&self, index: usize) -> &T {
+        // SAFETY: inside the mapping; the kernel side waits with writing until it is told.
+        unsafe { &*self.address(index) }
+    }
+
     fn address(&self, index: usize) -> *mut T {
         assert!(index < self.len, "index {index} of {}", self.len);
         // SAFETY: inside the mapping.
@@ -143,65 +167,19 @@ impl<T: Copy> SharedArray<T> {
     }
 }
 
-/// The reading end of one BPF ring buffer.
-///
-/// aya has one too; it tells the kernel after each record how far it has read, and that word is what every
-/// producer looks at. At millions of records a second the line it lies in then travels between two CPUs all the
-/// time. This one tells the kernel once for many records.
-/// Layout: <https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/ringbuf.c#L28-L76>
-pub struct RingReader {
-    consumer: Mapping,
-    producer: Mapping,
-    page_bytes: usize,
-    mask: u64,
+/// Waits until every store that another CPU had made before now can be seen by us. Processors that keep the
+/// order of stores (x86) need none of it.
+pub fn order_stores() {
+    if cfg!(not(target_arch = "x86_64")) {
+        // SAFETY: no pointers are passed.
+        unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    }
 }
 
-impl RingReader {
-    const HEADER_BYTES: u64 = 8;
-    const BUSY: u32 = 1 << 31;
-    const DISCARDED: u32 = 1 << 30;
-    /// How much is read before the kernel may use the room again.
-    const RELEASE_EVERY_BYTES: u64 = 64 << 10;
-
-    /// Maps the ring behind `fd`, which must hold `bytes` bytes, a power of two.
-    pub fn new(fd: BorrowedFd<'_>, bytes: u32) -> io::Result<Self> {
-        // SAFETY: no pointers are passed.
-        let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
-        let consumer = Mapping::new(fd, 0, page_bytes, libc::PROT_READ | libc::PROT_WRITE)?;
-        // The data follow twice, so that no record is ever broken at the end.
-        let producer = Mapping::new(fd, page_bytes, page_bytes + 2 * bytes as usize, libc::PROT_READ)?;
-        Ok(Self { consumer, producer, page_bytes, mask: u64::from(bytes) - 1 })
-    }
-
-    /// Hands out every record that is there, up to `limit_bytes`; the result is how many bytes and records.
-    pub fn drain(&mut self, limit_bytes: u64, mut take: impl FnMut(&[u8])) -> (u64, usize) {
-        let begin = self.consumer.word(0).load(Ordering::Relaxed);
-        let end = self.producer.word(0).load(Ordering::Acquire);
-        let (mut position, mut released, mut records) = (begin, begin, 0);
-        while position < end && position - begin < limit_bytes {
-            let at = self.page_bytes + (position & self.mask) as usize;
-            // The kernel clears the busy bit last; nothing behind a record that is still written is read.
-            let header = self.producer.half(at).load(Ordering::Acquire);
-            if header & Self::BUSY != 0 {
-                break;
-            }
-            let bytes = u64::from(header & !Self::DISCARDED);
-            if bytes > self.mask {
-                break;
-            }
-            if header & Self::DISCARDED == 0 {
-                take(self.producer.slice(at + Self::HEADER_BYTES as usize, bytes as usize));
-                records += 1;
-            }
-            position += (bytes + Self::HEADER_BYTES).next_multiple_of(8);
-            if position - released >= Self::RELEASE_EVERY_BYTES {
-                self.consumer.word(0).store(position, Ordering::Release);
-                released = position;
-            }
-        }
-        self.consumer.word(0).store(position, Ordering::Release);
-        (position - begin, records)
-    }
+/// The bytes of a cell.
+pub fn bytes_of(cell: &RingCell) -> &[u8; size_of::<RingCell>()] {
+    // SAFETY: integers without padding, and as many bytes as they have.
+    unsafe { &*std::ptr::from_ref(cell).cast() }
 }
 
 /// A mapping of a file, unmapped when dropped.
@@ -210,7 +188,7 @@ struct Mapping {
     bytes: usize,
 }
 
-// SAFETY: accesses are atomic or of bytes that the kernel has finished writing.
+// SAFETY: an address is not bound to a thread; see the accesses.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
@@ -230,27 +208,6 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         Ok(Self { address: address.cast(), bytes })
-    }
-
-    /// The aligned u64 at a byte offset.
-    fn word(&self, at: usize) -> &AtomicU64 {
-        assert!(at.is_multiple_of(8) && at + 8 <= self.bytes, "word at {at} of {}", self.bytes);
-        // SAFETY: inside the mapping and aligned; both sides access it atomically.
-        unsafe { AtomicU64::from_ptr(self.address.add(at).cast()) }
-    }
-
-    /// The aligned u32 at a byte offset.
-    fn half(&self, at: usize) -> &AtomicU32 {
-        assert!(at.is_multiple_of(4) && at + 4 <= self.bytes, "half word at {at} of {}", self.bytes);
-        // SAFETY: as above.
-        unsafe { AtomicU32::from_ptr(self.address.add(at).cast()) }
-    }
-
-    /// Bytes that the kernel has finished writing and does not touch before they are released.
-    fn slice(&self, at: usize, bytes: usize) -> &[u8] {
-        assert!(at + bytes <= self.bytes, "{bytes} bytes at {at} of {}", self.bytes);
-        // SAFETY: inside the mapping; see the contract above.
-        unsafe { std::slice::from_raw_parts(self.address.add(at), bytes) }
     }
 }
 

@@ -2,8 +2,15 @@
 //! [`crate::config`].
 
 pub mod compare;
+pub mod doctor;
+pub mod export;
+pub mod info;
 pub mod record;
+pub mod recorded;
+pub mod repair;
 pub mod replay;
+pub mod report;
+pub mod shell;
 pub mod target;
 pub mod top;
 
@@ -142,6 +149,24 @@ pub enum Verb {
     /// Say what changed between two recordings, and how sure that is
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::CompareOptions),
+    /// Replay a recorded incident that is built in: no privilege needed
+    Demo,
+    /// Print the tables of recordings
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::ReportOptions),
+    /// Tell what a recording is: host, time, length, losses, how it ended
+    Info(info::InfoOptions),
+    /// Save the good part of a recording that was cut or damaged
+    Repair(repair::RepairOptions),
+    /// Write recordings as Parquet, CSV, JSON Lines, strace text, a Perfetto trace or folded stacks
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportOptions),
+    /// Tell what this machine can do: kernel, privilege, programs
+    Doctor(doctor::DoctorOptions),
+    /// Print a completion script for a shell
+    Completions(shell::CompletionsOptions),
+    /// Print the manual page
+    Man(shell::ManOptions),
 }
 
 impl Verb {
@@ -150,7 +175,7 @@ impl Verb {
         match self {
             Self::Top(options) => options.verbose,
             Self::Record(options) => options.verbose,
-            Self::Mark(_) | Self::Replay(_) | Self::Compare(_) => false,
+            _ => false,
         }
     }
 }

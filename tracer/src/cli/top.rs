@@ -8,6 +8,7 @@ use super::target::{KernelOptions, TargetOptions};
 
 /// Options of `tracer top`, as given.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct TopOptions {
     /// What is traced.
     #[command(flatten)]
@@ -24,6 +25,10 @@ pub struct TopOptions {
     /// Record to FILE what is shown, too; `tracer replay FILE` shows it again
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub record: Option<PathBuf>,
+
+    /// With --record: record every single call, with its arguments, up to 1 GiB
+    #[arg(long, requires = "record", help_heading = "Output")]
+    pub events: bool,
 
     /// Print tables as text even on a terminal
     #[arg(long, help_heading = "Output")]

@@ -1,12 +1,20 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
 mod compare;
+mod demo;
+mod doctor;
+mod export;
+mod info;
 mod mark;
 mod outlet;
 mod record;
 mod recording;
+mod recordings;
+mod repair;
 mod replay;
+mod report;
 mod session;
+mod shell;
 mod target;
 mod top;
 
@@ -25,16 +33,28 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Top(options) => top::run(&TopSettings::try_from(options)?),
         Verb::Record(options) => record::run(&RecordSettings::try_from(options)?),
         Verb::Mark(options) => mark::run(&options),
+        Verb::Report(options) => report::run(options),
+        Verb::Info(options) => info::run(&options),
+        Verb::Repair(options) => repair::run(&options),
+        Verb::Export(options) => export::run(options),
+        Verb::Doctor(options) => doctor::run(&options),
+        Verb::Completions(options) => shell::completions(&options),
+        Verb::Man(options) => shell::man(&options),
         Verb::Replay(options) => replay::run(&options),
         Verb::Compare(options) => compare::run(&options),
+        Verb::Demo => demo::run(),
     }
 }
+
+/// What anybody can do who cannot trace.
+const DEMO: &str = "tracer demo   # a recorded incident to look around in, without any privilege";
 
 /// What is printed when a run has failed.
 pub fn error_text(error: &anyhow::Error, verbose: bool) -> String {
     if let Some(error) = error.downcast_ref::<LoadError>() {
         let facts = facts::gather(error.errno);
-        let failure = preflight::explain(&facts, error.step, &error.message);
+        let mut failure = preflight::explain(&facts, error.step, &error.message);
+        failure.next.push(DEMO.to_owned());
         return if verbose { format!("{failure:#}") } else { failure.to_string() };
     }
     let text = format!("{error:#}");

@@ -56,6 +56,7 @@ impl Outlet {
             }
             Self::Json(lines) => {
                 lines.interval(&tick.interval)?;
+                lines.findings(snapshot)?;
                 if tick.last { lines.totals(snapshot) } else { Ok(()) }
             }
         }

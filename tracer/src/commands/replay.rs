@@ -8,16 +8,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc, watch};
 
-use crate::aggregate::Aggregator;
+use super::report;
 use crate::cli::exit_status;
+use crate::cli::recorded::{PartOptions, WantedOptions};
 use crate::cli::replay::ReplayOptions;
+use crate::cli::report::ReportOptions;
+use crate::group::By;
 use crate::history::Limits;
 use crate::human;
-use crate::recording::{Item, ReadError};
-use crate::report::{Scope, write_tables};
+use crate::recording::ReadError;
 use crate::snapshot::Snapshot;
-use crate::source::replay::{Outputs, Player, status_of, unclean_notice};
-use crate::source::tape::{Fed, Input, Tape, TapeError};
+use crate::source::replay::{Outputs, Player, status_of};
+use crate::source::tape::{Input, Tape, TapeError};
 use crate::timeline::Timeline;
 use crate::tui::{self, Control, Exit};
 
@@ -44,6 +46,19 @@ enum ReplayError {
 
 /// Runs until the user leaves; the result is the exit status.
 pub(super) fn run(options: &ReplayOptions) -> Result<u8> {
+    if !has_screen() {
+        // Whoever reads our messages may be gone, and then there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "no terminal to replay on: this is what `tracer report` prints");
+        return report::run(ReportOptions {
+            files: options.files.clone(),
+            by: By::Process,
+            top: None,
+            json: false,
+            intervals: false,
+            part: PartOptions::default(),
+            wanted: WantedOptions::default(),
+        });
+    }
     let names: Vec<String> =
         options.files.iter().map(|path| human::safe_text(path.as_os_str().as_encoded_bytes())).collect();
     let tape = Tape::open(open_all(&options.files)?).map_err(|error| ReplayError::Read {
@@ -62,17 +77,12 @@ pub(super) fn run(options: &ReplayOptions) -> Result<u8> {
     show(tape)
 }
 
-/// Shows a recording on the terminal, or prints its totals where there is none.
-pub(super) fn show(tape: Tape) -> Result<u8> {
-    if io::stdout().is_terminal() && has_keyboard() {
-        return on_screen(tape);
-    }
-    print(tape)
-}
-
-/// Whether somebody can press keys: standard input, or when that brings the recording, the terminal itself.
-fn has_keyboard() -> bool {
-    io::stdin().is_terminal() || File::options().read(true).write(true).open("/dev/tty").is_ok()
+/// Whether there is a screen, and somebody who can press keys: on standard input, or when that brings the
+/// recording, on the terminal itself.
+pub(super) fn has_screen() -> bool {
+    let has_keys =
+        || io::stdin().is_terminal() || File::options().read(true).write(true).open("/dev/tty").is_ok();
+    io::stdout().is_terminal() && has_keys()
 }
 
 fn open_all(paths: &[PathBuf]) -> Result<Vec<Input>, ReplayError> {
@@ -102,7 +112,8 @@ fn open(path: &Path) -> Result<Input, ReplayError> {
     Ok(if is_file { Input::File(file) } else { Input::Pipe(Box::new(file)) })
 }
 
-fn on_screen(tape: Tape) -> Result<u8> {
+/// Shows a recording on the terminal until the user leaves; the result is the exit status.
+pub(super) fn show(tape: Tape) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -144,30 +155,4 @@ fn on_screen(tape: Tape) -> Result<u8> {
         Exit::Asked => exit_status::FINE,
         Exit::Signal(number) => 128 + number as u8,
     })
-}
-
-fn print(mut tape: Tape) -> Result<u8> {
-    let mut status = status_of(tape.meta());
-    let mut fed = tape.play().context("cannot start a thread")?;
-    let mut aggregator = Aggregator::new();
-    let mut exit = exit_status::FINE;
-    while let Some(news) = fed.blocking_recv() {
-        match news {
-            Fed::Item(Item::Interval(interval), _) => aggregator.merge(&interval),
-            Fed::Item(Item::Mark(_), _) | Fed::End(None) => {}
-            Fed::End(Some(why)) => {
-                status.notices.insert(0, unclean_notice(&why));
-                exit = exit_status::DAMAGED;
-            }
-        }
-    }
-    // Whoever reads our output may be gone (`| head`), and then there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "no terminal to replay on: the totals, as `tracer report` prints them");
-    let mut out = io::BufWriter::new(io::stdout());
-    match write_tables(&mut out, &aggregator.snapshot(), &status, Scope::Total).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write the tables")
-        }
-        _ => Ok(exit),
-    }
 }

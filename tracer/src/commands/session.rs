@@ -316,10 +316,6 @@ fn plan(tracing: &Tracing, found: &Found) -> Plan {
             FamilyChoice::Auto => Family::for_release(&kernel_release()),
         },
         whole_host: matches!(tracing.target, Target::WholeHost),
-        only_pid: match found.pids()[..] {
-            [pid] if !found.follows() => Some(pid),
-            _ => None,
-        },
         follow: found.follows(),
         comms: found.names().to_vec(),
         args: tracing.args,

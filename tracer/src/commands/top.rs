@@ -1,7 +1,6 @@
 //! `tracer top`: attach, fold, show, until the target has ended or somebody says stop.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -18,6 +17,7 @@ use crate::cli::exit_status;
 use crate::config::{Place, RecordingSettings, TopSettings};
 use crate::launch::Streams;
 use crate::recorder::Outcome;
+use crate::recording::Kind;
 use crate::run::Meta;
 use crate::snapshot::Snapshot;
 use crate::source::live::Tick;
@@ -40,13 +40,11 @@ pub(super) fn run(settings: &TopSettings) -> Result<u8> {
     let streams = if screen { Streams::Capture } else { Streams::Inherit };
     let found = Found::find(&settings.tracing.target, streams)?;
     let subject = found.label(&settings.tracing.target);
-    let opened = match &settings.record {
-        Some(path) => {
-            let place = RecordingSettings::intervals(Place::File(path.clone()));
-            Some(Opened::new(&place, &subject, &host_name())?)
-        }
-        None => None,
-    };
+    let opened = settings
+        .recording
+        .as_ref()
+        .map(|recording| Opened::new(recording, &subject, &host_name()))
+        .transpose()?;
     let attached = match Attached::attach(&settings.tracing, found) {
         Ok(attached) => attached,
         Err(error) => {
@@ -67,7 +65,13 @@ async fn follow(
     opened: Option<Opened>,
     mut outlet: Option<Outlet>,
 ) -> Result<u8> {
-    let (mut recordings, tap) = Recordings::new(attached.meta.clone(), opened)?;
+    let mut recordings = Recordings::new(attached.meta.clone());
+    let tap = match (opened, &settings.recording) {
+        (Some(opened), Some(recording)) => {
+            Some(recordings.start(opened, attached.meta.clone(), recording)?)
+        }
+        _ => None,
+    };
     let meta = attached.meta.clone();
     let mut session = attached.start(&settings.tracing, tap)?;
     let (snapshots, shown) = watch::channel(Arc::new(Snapshot::default()));
@@ -168,17 +172,13 @@ struct Recordings {
 }
 
 impl Recordings {
-    /// Records from the start of the run to what is opened.
-    fn new(meta: Meta, opened: Option<Opened>) -> Result<(Self, Option<Tap>)> {
-        let mut recordings = Self { meta, now: None, is_stopping: false, said: Vec::new(), failed: None };
-        let tap = opened.map(|opened| recordings.start(opened, recordings.meta.clone())).transpose()?;
-        Ok((recordings, tap))
+    fn new(meta: Meta) -> Self {
+        Self { meta, now: None, is_stopping: false, said: Vec::new(), failed: None }
     }
 
-    fn start(&mut self, opened: Opened, meta: Meta) -> Result<Tap> {
-        let name = PathBuf::from(&opened.name);
-        let (recording, tap) =
-            Recording::start(opened, meta, &RecordingSettings::intervals(Place::File(name)))?;
+    /// Starts one; the tap is for the drain thread.
+    fn start(&mut self, opened: Opened, meta: Meta, settings: &RecordingSettings) -> Result<Tap> {
+        let (recording, tap) = Recording::start(opened, meta, settings)?;
         (self.now, self.is_stopping) = (Some(recording), false);
         Ok(tap)
     }
@@ -194,10 +194,10 @@ impl Recordings {
             session.info.notices.push("the run has ended: nothing is left to record".to_owned());
             return;
         }
-        let settings = RecordingSettings::intervals(Place::Named);
+        let settings = RecordingSettings::new(Place::Named, Kind::Intervals);
         let meta = Meta { start_ns: sys::monotonic_ns(), start_unix_ns: unix_ns(), ..self.meta.clone() };
         let started = Opened::new(&settings, &self.meta.target, &self.meta.host)
-            .and_then(|opened| self.start(opened, meta));
+            .and_then(|opened| self.start(opened, meta, &settings));
         match started {
             Ok(tap) => session.live.record(tap),
             Err(error) => session.info.notices.push(one_line(&error)),

@@ -109,6 +109,13 @@ pub enum SettingsError {
          next: tracer -- CMD [ARGS]..."
     )]
     EmptyCommand,
+    /// `top --record -`.
+    #[error(
+        "error: --record - is standard output, where tables go\n\
+         why: a recording is not text\n\
+         next: tracer record -o - writes to a pipe; --record FILE records beside the tables"
+    )]
+    RecordingToStdout,
     /// `--ring` with `-o -`.
     #[error(
         "error: --ring needs files and -o - is standard output\n\
@@ -213,7 +220,7 @@ mod tests {
                     args: false,
                 },
                 output: Output::default(),
-                record: None,
+                recording: None,
             }
         );
     }

@@ -37,9 +37,12 @@ pub struct RecordingSettings {
 }
 
 impl RecordingSettings {
-    /// A recording of intervals in one file without a limit.
-    pub fn intervals(place: Place) -> Self {
-        Self { place, kind: Kind::Intervals, max_bytes: u64::MAX, ring: None, force: false }
+    /// A recording in one new file, with the limit that its kind has when nothing is said.
+    pub fn new(place: Place, kind: Kind) -> Self {
+        // What leaves by a pipe fills no disk of ours.
+        let limited = kind == Kind::Events && place != Place::Stdout;
+        let max_bytes = if limited { EVENTS_MAX_BYTES } else { u64::MAX };
+        Self { place, kind, max_bytes, ring: None, force: false }
     }
 }
 
@@ -67,13 +70,11 @@ impl TryFrom<RecordOptions> for RecordSettings {
         let mut tracing = Tracing::try_from((options.target, options.kernel))?;
         // Single calls are wanted with all there is.
         tracing.args |= options.events;
-        let (kind, limit) =
-            if options.events { (Kind::Events, EVENTS_MAX_BYTES) } else { (Kind::Intervals, u64::MAX) };
-        // What leaves by a pipe fills no disk of ours.
-        let limit = if place == Place::Stdout { u64::MAX } else { limit };
-        let max_bytes = options.max_size.unwrap_or(limit);
-        let recording =
-            RecordingSettings { place, kind, max_bytes, ring: options.ring, force: options.force };
+        let kind = if options.events { Kind::Events } else { Kind::Intervals };
+        let mut recording = RecordingSettings::new(place, kind);
+        recording.max_bytes = options.max_size.unwrap_or(recording.max_bytes);
+        recording.ring = options.ring;
+        recording.force = options.force;
         Ok(Self { tracing, recording })
     }
 }
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn without_options_it_is_intervals_of_the_whole_host_to_a_named_file() {
         let run = settings(&[]).expect("valid");
-        assert_eq!(run.recording, RecordingSettings::intervals(Place::Named));
+        assert_eq!(run.recording, RecordingSettings::new(Place::Named, Kind::Intervals));
         assert_eq!((run.tracing.target, run.tracing.args), (Target::WholeHost, false));
     }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{SettingsError, Target, Tracing};
+use super::{Place, RecordingSettings, SettingsError, Target, Tracing};
 use crate::cli::top::TopOptions;
+use crate::recording::Kind;
 
 /// How and where results are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct TopSettings {
     pub tracing: Tracing,
     /// How and where results are written.
     pub output: Output,
-    /// Recorded as well, to this file.
-    pub record: Option<PathBuf>,
+    /// Recorded as well.
+    pub recording: Option<RecordingSettings>,
 }
 
 impl TopSettings {
@@ -57,10 +58,19 @@ impl TryFrom<TopOptions> for TopSettings {
         if options.json && options.plain {
             return Err(SettingsError::TwoFormats);
         }
+        let mut tracing = Tracing::try_from((options.target, options.kernel))?;
+        // Single calls are wanted with all there is.
+        tracing.args |= options.events;
+        let kind = if options.events { Kind::Events } else { Kind::Intervals };
+        let recording = match options.record {
+            Some(path) if path.as_os_str() == "-" => return Err(SettingsError::RecordingToStdout),
+            Some(path) => Some(RecordingSettings::new(Place::File(path), kind)),
+            None => None,
+        };
         Ok(Self {
-            tracing: Tracing::try_from((options.target, options.kernel))?,
+            tracing,
             output: Output { json: options.json, file: options.output, plain: options.plain },
-            record: options.record,
+            recording,
         })
     }
 }

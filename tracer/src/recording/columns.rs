@@ -17,27 +17,39 @@ struct Validity {
 impl Validity {
     #[inline]
     fn push(&mut self, valid: bool) {
+        self.extend(valid, 1);
+    }
+
+    /// So many rows, all with a value or all without.
+    #[inline]
+    fn extend(&mut self, valid: bool, rows: usize) {
         if !self.bits.is_empty() || self.rows > 0 && (self.nulls > 0) == valid {
-            self.push_bit(valid);
+            self.extend_bits(valid, rows);
         }
-        self.rows += 1;
-        self.nulls += usize::from(!valid);
+        self.rows += rows;
+        self.nulls += if valid { 0 } else { rows };
     }
 
     #[inline(never)]
-    fn push_bit(&mut self, valid: bool) {
+    fn extend_bits(&mut self, valid: bool, rows: usize) {
         if self.bits.is_empty() {
-            let fill = if self.nulls == 0 { 0xff } else { 0 };
-            self.bits.resize(self.rows.div_ceil(8), fill);
-            if let (Some(last), spare @ 1..) = (self.bits.last_mut(), self.rows % 8) {
-                *last &= (1 << spare) - 1;
-            }
+            let all_valid = self.nulls == 0;
+            self.fill(0, self.rows, all_valid);
         }
-        if self.rows.is_multiple_of(8) {
-            self.bits.push(0);
+        self.fill(self.rows, self.rows + rows, valid);
+    }
+
+    /// Sets the bits of rows that were not there before. Bits behind the last row are 0.
+    fn fill(&mut self, start: usize, end: usize, valid: bool) {
+        self.bits.resize(end.div_ceil(8), if valid { 0xff } else { 0 });
+        if !valid {
+            return;
         }
-        if let Some(last) = self.bits.last_mut() {
-            *last |= u8::from(valid) << (self.rows % 8);
+        if let (Some(first), used @ 1..) = (self.bits.get_mut(start / 8), start % 8) {
+            *first |= 0xff << used;
+        }
+        if let (Some(last), used @ 1..) = (self.bits.last_mut(), end % 8) {
+            *last &= (1 << used) - 1;
         }
     }
 
@@ -77,6 +89,26 @@ impl<T: ArrowNativeType> Numbers<T> {
     pub(super) fn push_null(&mut self) {
         self.validity.push(false);
         self.values.push(T::default());
+    }
+
+    /// Values for as many rows as there are items.
+    #[inline]
+    pub(super) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        self.validity.extend(true, values.len());
+        self.values.extend(values);
+    }
+
+    /// The same where some rows may have none.
+    #[inline]
+    pub(super) fn extend_options(&mut self, values: impl ExactSizeIterator<Item = Option<T>> + Clone) {
+        if values.clone().all(|value| value.is_some()) {
+            self.extend(values.map(Option::unwrap_or_default));
+        } else if values.clone().all(|value| value.is_none()) {
+            self.validity.extend(false, values.len());
+            self.values.resize(self.values.len() + values.len(), T::default());
+        } else {
+            values.for_each(|value| self.push_option(value));
+        }
     }
 
     #[inline]
@@ -146,6 +178,12 @@ impl Offsets {
         self.0.push(end as i32);
     }
 
+    /// So many rows whose part is empty.
+    fn repeat(&mut self, rows: usize) {
+        let last = self.0.last().copied().unwrap_or(0);
+        self.0.resize(self.0.len() + rows, last);
+    }
+
     fn clear(&mut self) {
         self.0.truncate(1);
     }
@@ -156,6 +194,26 @@ impl Offsets {
         } else {
             body.buffer(self.0.as_slice().to_byte_slice());
         }
+    }
+}
+
+/// Longest [`Short`].
+const SHORT: usize = 31;
+
+/// A text that can be copied without looking at its length: the name of a syscall.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Short {
+    len: u8,
+    bytes: [u8; SHORT],
+}
+
+impl Short {
+    /// Cut to what fits; no syscall has so long a name.
+    pub(super) fn new(text: &str) -> Self {
+        let len = text.floor_char_boundary(SHORT);
+        let mut bytes = [0; SHORT];
+        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        Self { len: len as u8, bytes }
     }
 }
 
@@ -179,6 +237,28 @@ impl Text {
     pub(super) fn push_null(&mut self) {
         self.validity.push(false);
         self.offsets.push(self.bytes.len());
+    }
+
+    /// So many rows without text.
+    pub(super) fn extend_nulls(&mut self, rows: usize) {
+        self.validity.extend(false, rows);
+        self.offsets.repeat(rows);
+    }
+
+    /// Makes room for so many short texts.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.offsets.0.reserve(rows);
+        self.bytes.reserve(rows * SHORT);
+    }
+
+    #[inline]
+    pub(super) fn push_short(&mut self, text: &Short) {
+        self.validity.push(true);
+        let end = self.bytes.len() + usize::from(text.len);
+        // A copy of fixed length takes one or two instructions.
+        self.bytes.extend_from_slice(&text.bytes);
+        self.bytes.truncate(end);
+        self.offsets.push(end);
     }
 
     pub(super) fn clear(&mut self) {
@@ -237,6 +317,11 @@ impl Ends {
     #[inline]
     pub(super) fn push(&mut self, end: usize) {
         self.0.push(end);
+    }
+
+    /// So many rows whose list is empty.
+    pub(super) fn repeat(&mut self, rows: usize) {
+        self.0.repeat(rows);
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -28,9 +28,9 @@ const IMPOSSIBLE: u64 = 1 << 60;
 pub(super) struct Open {
     /// In a recording of events.
     fold: Option<Fold>,
-    /// Rows since the last interval.
+    /// Rows so far.
     rows: u64,
-    /// Of these, rows that are no mark.
+    /// Rows since the last interval that are no mark.
     unfinished: u64,
     /// Calls among them.
     calls: u64,
@@ -57,12 +57,12 @@ fn number<T: ArrowNativeType>(columns: &[Column], index: usize, at: usize) -> Re
     columns.get(index).and_then(|column| column.number(at)).ok_or_else(nonsense)
 }
 
-fn pairs<'a>(
-    columns: &'a [Column],
+fn pairs(
+    columns: &[Column],
     keys: usize,
     counts: usize,
     at: usize,
-) -> Result<impl Iterator<Item = (u16, u64)> + Clone + 'a, Damage> {
+) -> Result<impl Iterator<Item = (u16, u64)>, Damage> {
     let keys: &[u16] = columns.get(keys).ok_or_else(nonsense)?.list(at);
     let counts: &[u64] = columns.get(counts).ok_or_else(nonsense)?.list(at);
     if keys.len() != counts.len() || keys.windows(2).any(|pair| pair[0] >= pair[1]) {
@@ -116,8 +116,18 @@ impl Open {
         Ok(())
     }
 
-    pub(super) fn take_mark(&mut self) {
+    /// Rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// A mark, before which the file has so many rows.
+    pub(super) fn take_mark(&mut self, rows: u64) -> Result<(), Damage> {
+        if self.rows != rows {
+            return Err(Damage::new("a part of it is missing"));
+        }
         self.rows += 1;
+        Ok(())
     }
 
     pub(super) fn take_call(&mut self, event: &CallEvent) -> Result<(), Damage> {
@@ -233,10 +243,10 @@ impl Open {
         Ok(())
     }
 
-    /// The end of the interval, after so many rows.
+    /// The end of the interval, before which the file has so many rows.
     pub(super) fn close(&mut self, start_ns: u64, rows: u64, check: u64) -> Result<Interval, Damage> {
         if self.rows != rows + 1 {
-            return Err(Damage::new("rows of an interval are missing"));
+            return Err(Damage::new("a part of it is missing"));
         }
         self.interval.start_ns = start_ns;
         for cell in self.interval.cells.values() {
@@ -249,7 +259,6 @@ impl Open {
         if verify::check(&self.interval) != check {
             return Err(Damage::new("the figures of an interval are not those that were written"));
         }
-        self.rows = 0;
         self.unfinished = 0;
         self.calls = 0;
         self.closing = false;

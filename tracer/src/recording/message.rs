@@ -2,6 +2,9 @@
 
 use std::io::{self, Read};
 
+use arrow_ipc::{Message, root_as_message_with_opts};
+use flatbuffers::VerifierOptions;
+
 use super::batch::{Damage, MAX_BATCH_BYTES};
 use super::encode::{ALIGNMENT, CONTINUATION};
 
@@ -9,6 +12,18 @@ use super::encode::{ALIGNMENT, CONTINUATION};
 const MAX_HEAD_BYTES: usize = 1 << 20;
 /// Most bytes of its body: what does not compress is a little longer than what it holds.
 const MAX_BODY_BYTES: usize = MAX_BATCH_BYTES + (1 << 20);
+
+/// The message in a head, if it is a sound flatbuffer. Its parts may overlap, so that a short one could unfold to
+/// a gigabyte; ours have one schema with 50 fields, or a batch.
+pub(super) fn verified(head: &[u8]) -> Option<Message<'_>> {
+    let bounds = VerifierOptions {
+        max_depth: 16,
+        max_tables: 4096,
+        max_apparent_size: 4 * MAX_HEAD_BYTES,
+        ..VerifierOptions::default()
+    };
+    root_as_message_with_opts(&bounds, head).ok()
+}
 
 /// What came next.
 pub(super) enum Next {

@@ -5,6 +5,7 @@
 //! and whatever is wrong ends the reading with the good part before it.
 
 mod batch;
+mod calls;
 mod columns;
 mod encode;
 mod interval;
@@ -44,6 +45,7 @@ impl Mark {
 
 /// What a recording holds, in the order in which it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every item is an interval")]
 pub enum Item {
     /// A slice of time. Recorded events are folded into theirs.
     Interval(Interval),
@@ -84,4 +86,4 @@ pub enum ReadError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use arrow_ipc::convert::try_fb_to_schema;
-use arrow_ipc::{MessageHeader, MetadataVersion, root_as_message};
+use arrow_ipc::{MessageHeader, MetadataVersion};
 use arrow_schema::Fields;
 use tracer_common::abi::Abi;
 use tracer_common::outcome::classify;
@@ -11,7 +11,7 @@ use zstd::bulk::Decompressor;
 
 use super::batch::{Batch, Column, Damage};
 use super::interval::Open;
-use super::message::{Messages, Next};
+use super::message::{Messages, Next, verified};
 use super::schema::{self, Kind, call, row};
 use super::{End, Item, Mark, ReadError};
 use crate::decode::{self, CallEvent, ProcessChange, ProcessEvent, Record};
@@ -32,6 +32,8 @@ pub struct Reader<R> {
     open: Open,
     /// Bytes up to the last place between two batches that is one between two intervals.
     good_bytes: u64,
+    /// Rows up to there.
+    good_rows: u64,
     end: Option<End>,
 }
 
@@ -56,7 +58,7 @@ impl<R: Read> Reader<R> {
             Next::Damaged(_) if messages.bytes_read() == 0 => return Err(not("the file is empty")),
             Next::Damaged(_) => return Err(not("it does not begin like an Arrow stream")),
         }
-        let message = root_as_message(&messages.head).map_err(|_| not("its beginning is damaged"))?;
+        let message = verified(&messages.head).ok_or_else(|| not("its beginning is damaged"))?;
         let found = message.header_as_schema().ok_or_else(|| not("its first message is no schema"))?;
         let found = try_fb_to_schema(found).map_err(|_| not("its columns make no sense"))?;
         let (kind, meta) = schema::understand(&found)?;
@@ -76,6 +78,7 @@ impl<R: Read> Reader<R> {
             batch: Batch::default(),
             row: 0,
             good_bytes: 0,
+            good_rows: 0,
             end: None,
         })
     }
@@ -91,6 +94,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next interval or mark; `None` at the end, of whatever kind: see [`Reader::end`].
+    #[expect(clippy::should_implement_trait, reason = "what an error means differs from an iterator's")]
     pub fn next(&mut self) -> Result<Option<Item>, ReadError> {
         self.next_with_events(&mut |_| {})
     }
@@ -124,9 +128,9 @@ impl<R: Read> Reader<R> {
         self.messages.bytes_read()
     }
 
-    /// Bytes from the beginning to the last place, between two batches, that cuts no interval.
-    pub(super) fn good_bytes(&self) -> u64 {
-        self.good_bytes
+    /// Bytes and rows from the beginning to the last place, between two batches, that cuts no interval.
+    pub(super) fn good(&self) -> (u64, u64) {
+        (self.good_bytes, self.good_rows)
     }
 
     /// Whether batches of ours belong into this file: no later version added columns.
@@ -175,6 +179,7 @@ impl<R: Read> Reader<R> {
         self.batch.rows = 0;
         if !self.open.has_rows() {
             self.good_bytes = self.messages.bytes_read();
+            self.good_rows = self.open.rows();
         }
         match self.messages.next()? {
             Next::Message => {}
@@ -182,14 +187,14 @@ impl<R: Read> Reader<R> {
             Next::Damaged(damage) => return Ok(Err(damage)),
         }
         let wrong = || Damage::new("the head of a batch is damaged");
-        let body = match root_as_message(&self.messages.head) {
-            Ok(message) if message.version() == MetadataVersion::V5 => message.bodyLength(),
+        let body = match verified(&self.messages.head) {
+            Some(message) if message.version() == MetadataVersion::V5 => message.bodyLength(),
             _ => return Ok(Err(wrong())),
         };
         if let Err(damage) = self.messages.read_body(body)? {
             return Ok(Err(damage));
         }
-        let Ok(message) = root_as_message(&self.messages.head) else { return Ok(Err(wrong())) };
+        let Some(message) = verified(&self.messages.head) else { return Ok(Err(wrong())) };
         let header = match message.header_type() {
             MessageHeader::RecordBatch => message.header_as_record_batch(),
             _ => None,
@@ -294,7 +299,7 @@ impl Layout {
             if text.len() > Mark::MAX_BYTES {
                 return Err(nonsense());
             }
-            open.take_mark();
+            open.take_mark(column(columns, row::VALUE)?.number(at).ok_or_else(nonsense)?)?;
             return Ok(Some(Item::Mark(Mark { time_ns, text: text.to_owned() })));
         }
         open.take_row(time_ns)?;

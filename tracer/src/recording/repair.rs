@@ -31,7 +31,7 @@ pub fn repair(mut from: impl Read + Seek, mut to: impl Write) -> Result<Repaired
     }
     let end = reader.end().cloned().unwrap_or(End::Clean);
     let (meta, kind, has_our_columns) = (reader.meta().clone(), reader.kind(), reader.has_our_columns());
-    let bytes_kept = reader.good_bytes();
+    let (bytes_kept, rows_kept) = reader.good();
     from.seek(io::SeekFrom::Start(start))?;
     let copied = io::copy(&mut from.take(bytes_kept), &mut to)?;
     if copied != bytes_kept {
@@ -40,7 +40,7 @@ pub fn repair(mut from: impl Read + Seek, mut to: impl Write) -> Result<Repaired
             "it changed while it was read",
         )));
     }
-    let mut writer = Writer::behind(to, &meta, kind)?;
+    let mut writer = Writer::behind(to, &meta, kind, rows_kept)?;
     if let End::Unclean { why } = &end
         && has_our_columns
     {

@@ -11,7 +11,7 @@ use crate::syscalls;
 /// Rows that are being gathered.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    rows: usize,
+    len: usize,
     kind: Text,
     time: Numbers<i64>,
     since: Numbers<i64>,
@@ -63,7 +63,7 @@ pub(super) struct Row<'a> {
 
 impl Rows {
     pub(super) fn len(&self) -> usize {
-        self.rows
+        self.len
     }
 
     /// Bytes held by lists, which have no bound by the number of rows.
@@ -142,7 +142,7 @@ impl Rows {
 
     /// A row without figures of a cell, or the end of one with them.
     pub(super) fn push(&mut self, row: &Row) {
-        self.rows += 1;
+        self.len += 1;
         self.kind.push(row.kind);
         self.time.push(row.time);
         self.since.push_option(row.since);
@@ -151,17 +151,14 @@ impl Rows {
         self.push_comm(row.comm);
         self.exited.push(row.exited);
         self.tid.push_option(row.tid);
-        match row.call {
-            Some(call) => {
-                self.abi.push(call.abi.name());
-                self.nr.push(call.nr);
-                self.syscall.push(syscalls::plain_name(call).as_bytes());
-            }
-            None => {
-                self.abi.push_null();
-                self.nr.push_null();
-                self.syscall.push_null();
-            }
+        if let Some(call) = row.call {
+            self.abi.push(call.abi.name());
+            self.nr.push(call.nr);
+            self.syscall.push(syscalls::plain_name(call).as_bytes());
+        } else {
+            self.abi.push_null();
+            self.nr.push_null();
+            self.syscall.push_null();
         }
         if row.kind != "cell" {
             for column in [
@@ -208,7 +205,7 @@ impl Rows {
     }
 
     pub(super) fn clear(&mut self) {
-        self.rows = 0;
+        self.len = 0;
         for text in [&mut self.kind, &mut self.comm, &mut self.comm_bytes, &mut self.abi, &mut self.syscall]
             .into_iter()
             .chain([&mut self.counter, &mut self.text])

@@ -4,22 +4,19 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use rustc_hash::FxHashMap;
-use tracer_common::abi::Abi;
-use tracer_common::outcome::Outcome;
 
-use super::columns::{Ends, Numbers, Text};
+use super::calls::{Calls, STAGED};
 use super::encode::{Body, END_MARKER, schema_message};
 use super::rows::{Row, Rows};
 use super::schema::{self, Kind};
 use super::verify;
 use super::{MAX_BATCH_ROWS, Mark};
-use crate::decode::{self, CallEvent, End, ProcessChange, ProcessEvent, Record};
+use crate::decode::{self, End, Record};
 use crate::fold::Fold;
 use crate::interval::{Cell, CellKey, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::Meta;
-use crate::syscalls;
 
 /// Time of data after which a batch is written although it is not full.
 const BATCH_NS: u64 = 250_000_000;
@@ -29,6 +26,8 @@ const LIST_BYTES: usize = 8 << 20;
 const SHARED_ROWS: usize = 512;
 /// Most rows of an interval beside those for cells, processes and open calls.
 const LEDGER_ROWS: usize = 64;
+/// Rows at which a batch is full: calls come in groups.
+const FULL: usize = MAX_BATCH_ROWS - STAGED;
 
 /// Writes a recording to `W`, which needs no buffer.
 pub struct Writer<W> {
@@ -38,8 +37,8 @@ pub struct Writer<W> {
     offset: u64,
     rows: Rows,
     events: Option<Events>,
-    /// Rows since the last `interval` row.
-    rows_in_interval: u64,
+    /// Rows so far, written or gathered.
+    rows_so_far: u64,
     /// Where the data of this batch begins.
     batch_start_ns: Option<u64>,
     /// Names of processes that have not ended, to be in the rows of their cells.
@@ -50,25 +49,12 @@ pub struct Writer<W> {
 
 /// What a recording of events has in addition.
 struct Events {
-    native: Abi,
-    args: bool,
+    calls: Calls,
     /// Folds what was written, to know what is left to be said at the end of the interval.
     fold: Fold,
-    time: Numbers<i64>,
-    tgid: Numbers<u32>,
-    tid: Numbers<u32>,
-    abi: Text,
-    nr: Numbers<i32>,
-    syscall: Text,
-    ret: Numbers<i64>,
-    latency: Numbers<u64>,
-    errno: Numbers<u16>,
-    ended: Text,
-    arg: [Numbers<u64>; 6],
-    /// Ends of the lists of other rows: one list a row, of one other row or none.
-    other: Ends,
-    /// Other rows so far.
-    others: usize,
+    /// Where the data of this batch begins and how far it goes; 0 and 0 without any.
+    first_ns: u64,
+    last_ns: u64,
 }
 
 impl<W: Write> Writer<W> {
@@ -76,23 +62,28 @@ impl<W: Write> Writer<W> {
     pub fn new(mut out: W, meta: &Meta, kind: Kind) -> io::Result<Self> {
         let first = schema_message(&schema::schema(kind, meta));
         out.write_all(&first)?;
-        let mut writer = Self::behind(out, meta, kind)?;
+        let mut writer = Self::behind(out, meta, kind, 0)?;
         writer.written = first.len() as u64;
         Ok(writer)
     }
 
-    /// Goes on behind what was written of such a recording elsewhere.
-    pub(super) fn behind(out: W, meta: &Meta, kind: Kind) -> io::Result<Self> {
+    /// Goes on behind so many rows of such a recording, which are in `out` already.
+    pub(super) fn behind(out: W, meta: &Meta, kind: Kind, rows: u64) -> io::Result<Self> {
         Ok(Self {
             out,
             written: 0,
             offset: schema::clock_offset(meta),
             rows: Rows::default(),
-            events: (kind == Kind::Events).then(|| Events::new(meta)),
-            rows_in_interval: 0,
+            events: (kind == Kind::Events).then(|| Events {
+                calls: Calls::new(meta),
+                fold: Fold::new(meta.start_ns),
+                first_ns: 0,
+                last_ns: 0,
+            }),
+            rows_so_far: rows,
             batch_start_ns: None,
             comms: FxHashMap::default(),
-            body: Body::new()?,
+            body: Body::new(kind)?,
             message: Vec::new(),
         })
     }
@@ -100,38 +91,14 @@ impl<W: Write> Writer<W> {
     /// Records of a ring, back to back ([`decode::record_bytes`]). They belong to the interval that is written
     /// next. A recording of intervals takes none.
     pub fn events(&mut self, raw: &[u8]) -> io::Result<()> {
-        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
         let mut rest = raw;
-        while let Some(&kind) = rest.first() {
+        while !rest.is_empty() {
             let Some(events) = &mut self.events else {
-                return Err(invalid("a recording of intervals takes no events"));
+                let what = "a recording of intervals takes no events";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             };
-            let record =
-                decode::record_bytes(kind, events.args).and_then(|bytes| rest.split_at_checked(bytes));
-            let Some((record, behind)) = record else {
-                return Err(invalid("a chunk of events that holds no whole records"));
-            };
-            rest = behind;
-            let time_ns = match decode::decode(record) {
-                Ok(Record::Call(event)) => {
-                    events.call(&event, self.offset);
-                    events.fold.take_call(&event);
-                    event.enter_ns
-                }
-                Ok(Record::Process(event)) => {
-                    events.process(&event, self.offset, &mut self.rows);
-                    events.fold.take_process(&event);
-                    event.time_ns
-                }
-                // The ledger has it: whoever took it from the ring could not decode it either.
-                Err(_) => continue,
-            };
-            self.rows_in_interval += 1;
-            if time_ns != 0 {
-                self.batch_start_ns.get_or_insert(time_ns);
-            }
-            let start_ns = self.batch_start_ns.unwrap_or(time_ns);
-            if self.batch_rows() >= MAX_BATCH_ROWS || time_ns.saturating_sub(start_ns) >= BATCH_NS {
+            rest = events.take(rest, &mut self.rows, &mut self.rows_so_far)?;
+            if events.is_due() {
                 self.flush_batch()?;
             }
         }
@@ -167,12 +134,11 @@ impl<W: Write> Writer<W> {
             kind: "interval",
             time,
             since: Some(self.moment(interval.start_ns)),
-            value: Some(self.rows_in_interval),
+            value: Some(self.rows_so_far),
             check: Some(verify::check(interval)),
             ..Row::default()
         });
         self.row_added()?;
-        self.rows_in_interval = 0;
         for (id, info) in &interval.processes {
             if info.exited {
                 self.comms.remove(id);
@@ -192,6 +158,7 @@ impl<W: Write> Writer<W> {
         self.rows.push(&Row {
             kind: "mark",
             time: self.moment(mark.time_ns),
+            value: Some(self.rows_so_far),
             text: Some(&mark.text[..cut]),
             ..Row::default()
         });
@@ -218,6 +185,7 @@ impl<W: Write> Writer<W> {
         self.written
     }
 
+    /// Time on `CLOCK_MONOTONIC` as moments are written.
     fn moment(&self, monotonic_ns: u64) -> i64 {
         monotonic_ns.wrapping_add(self.offset) as i64
     }
@@ -249,17 +217,17 @@ impl<W: Write> Writer<W> {
 
     fn row_added(&mut self) -> io::Result<()> {
         if let Some(events) = &mut self.events {
-            events.other_row(&self.rows);
+            events.calls.other(&self.rows);
         }
-        self.rows_in_interval += 1;
-        if self.batch_rows() >= MAX_BATCH_ROWS || self.rows.list_bytes() >= LIST_BYTES {
+        self.rows_so_far += 1;
+        if self.batch_rows() >= FULL || self.rows.list_bytes() >= LIST_BYTES {
             self.flush_batch()?;
         }
         Ok(())
     }
 
     fn batch_rows(&self) -> usize {
-        self.events.as_ref().map_or(self.rows.len(), |events| events.other.rows())
+        self.events.as_ref().map_or(self.rows.len(), |events| events.calls.rows())
     }
 
     fn flush_batch(&mut self) -> io::Result<()> {
@@ -270,11 +238,12 @@ impl<W: Write> Writer<W> {
         match &mut self.events {
             None => self.rows.encode(&mut self.body),
             Some(events) => {
-                events.encode(&mut self.body);
+                events.calls.encode(&mut self.body);
                 self.body.node(self.rows.len(), 0);
                 self.body.buffer(&[]);
                 self.rows.encode(&mut self.body);
-                events.clear();
+                events.calls.clear();
+                (events.first_ns, events.last_ns) = (0, 0);
             }
         }
         self.rows.clear();
@@ -294,140 +263,53 @@ impl<W: Write> Writer<W> {
 }
 
 impl Events {
-    fn new(meta: &Meta) -> Self {
-        Self {
-            native: schema::native_abi(meta),
-            args: meta.args,
-            fold: Fold::new(meta.start_ns),
-            time: Numbers::default(),
-            tgid: Numbers::default(),
-            tid: Numbers::default(),
-            abi: Text::default(),
-            nr: Numbers::default(),
-            syscall: Text::default(),
-            ret: Numbers::default(),
-            latency: Numbers::default(),
-            errno: Numbers::default(),
-            ended: Text::default(),
-            arg: Default::default(),
-            other: Ends::default(),
-            others: 0,
-        }
-    }
-
-    #[inline]
-    fn call(&mut self, event: &CallEvent, offset: u64) {
-        let time = (event.enter_ns != 0).then(|| event.enter_ns.wrapping_add(offset) as i64);
-        self.time.push_option(time);
-        self.tgid.push(event.tgid);
-        self.tid.push(event.tid);
-        if event.call.abi == self.native {
-            self.abi.push_null();
-        } else {
-            self.abi.push(event.call.abi.name());
-        }
-        self.nr.push(event.call.nr);
-        self.syscall.push(syscalls::plain_name(event.call).as_bytes());
-        let (ret, latency, errno, ended) = match event.end {
-            End::Returned { outcome: Outcome::Error(errno), latency_ns, ret } => {
-                (Some(ret), Some(latency_ns), Some(errno), None)
-            }
-            End::Returned { latency_ns, ret, .. } => (Some(ret), Some(latency_ns), None, None),
-            End::Denied { errno } => (None, None, Some(errno), Some("denied")),
-            End::NeverReturns => (None, None, None, Some("no_return")),
-            End::Died => (None, None, None, Some("died")),
-        };
-        self.ret.push_option(ret);
-        self.latency.push_option(latency);
-        self.errno.push_option(errno);
-        match ended {
-            None => self.ended.push_null(),
-            Some(how) => self.ended.push(how),
-        }
-        if let (true, Some(args)) = (self.args, event.args) {
-            for (column, arg) in self.arg.iter_mut().zip(args) {
-                column.push(arg);
+    /// Takes records up to the end of `raw` or of the batch; what is left is the result.
+    fn take<'a>(&mut self, raw: &'a [u8], rows: &mut Rows, taken: &mut u64) -> io::Result<&'a [u8]> {
+        let args = self.calls.args();
+        let mut rest = raw;
+        while let Some(&kind) = rest.first() {
+            let record = decode::record_bytes(kind, args).and_then(|bytes| rest.split_at_checked(bytes));
+            let Some((record, behind)) = record else {
+                let what = "a chunk of events that holds no whole records";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            };
+            rest = behind;
+            let full = match decode::decode(record) {
+                Ok(Record::Call(event)) => {
+                    self.fold.take_call(&event);
+                    if let End::Returned { latency_ns, .. } = event.end {
+                        self.note_time(event.enter_ns.saturating_add(latency_ns));
+                    }
+                    self.calls.stage(&event)
+                }
+                Ok(Record::Process(event)) => {
+                    self.fold.take_process(&event);
+                    self.note_time(event.time_ns);
+                    self.calls.process(&event, rows);
+                    true
+                }
+                // The ledger has it: whoever took it from the ring could not decode it either.
+                Err(_) => continue,
+            };
+            *taken += 1;
+            if full {
+                self.calls.append();
+                if self.is_due() {
+                    break;
+                }
             }
         }
-        self.other.push(self.others);
+        self.calls.append();
+        Ok(rest)
     }
 
-    fn process(&mut self, event: &ProcessEvent, offset: u64, rows: &mut Rows) {
-        let time = event.time_ns.wrapping_add(offset) as i64;
-        let kind = match event.what {
-            ProcessChange::Seen => "seen",
-            ProcessChange::Exec => "exec",
-            ProcessChange::Exit => "exit",
-        };
-        rows.push(&Row {
-            kind,
-            time,
-            process: Some(ProcessId { pid: event.ns_tgid, start_ns: event.start_ns }),
-            comm: Some(event.comm),
-            tid: Some(event.tid),
-            ..Row::default()
-        });
-        self.time.push(time);
-        self.tgid.push(event.tgid);
-        self.tid.push(event.tid);
-        self.no_call();
-        self.others = rows.len();
-        self.other.push(self.others);
+    fn note_time(&mut self, time_ns: u64) {
+        self.first_ns = if self.last_ns == 0 { time_ns } else { self.first_ns.min(time_ns) };
+        self.last_ns = self.last_ns.max(time_ns);
     }
 
-    /// The row for what has just been added to `rows`.
-    fn other_row(&mut self, rows: &Rows) {
-        self.time.push_null();
-        self.tgid.push_null();
-        self.tid.push_null();
-        self.no_call();
-        self.others = rows.len();
-        self.other.push(self.others);
-    }
-
-    fn no_call(&mut self) {
-        self.abi.push_null();
-        self.nr.push_null();
-        self.syscall.push_null();
-        self.ret.push_null();
-        self.latency.push_null();
-        self.errno.push_null();
-        self.ended.push_null();
-        if self.args {
-            self.arg.iter_mut().for_each(Numbers::push_null);
-        }
-    }
-
-    fn encode(&self, body: &mut Body) {
-        self.time.encode(body);
-        self.tgid.encode(body);
-        self.tid.encode(body);
-        self.abi.encode(body);
-        self.nr.encode(body);
-        self.syscall.encode(body);
-        self.ret.encode(body);
-        self.latency.encode(body);
-        self.errno.encode(body);
-        self.ended.encode(body);
-        if self.args {
-            self.arg.iter().for_each(|column| column.encode(body));
-        }
-        self.other.encode(body);
-    }
-
-    fn clear(&mut self) {
-        self.time.clear();
-        self.tgid.clear();
-        self.tid.clear();
-        self.abi.clear();
-        self.nr.clear();
-        self.syscall.clear();
-        self.ret.clear();
-        self.latency.clear();
-        self.errno.clear();
-        self.ended.clear();
-        self.arg.iter_mut().for_each(Numbers::clear);
-        self.other.clear();
-        self.others = 0;
+    /// Whether the batch has gathered as much as one may.
+    fn is_due(&self) -> bool {
+        self.calls.rows() >= FULL || self.last_ns.saturating_sub(self.first_ns) >= BATCH_NS
     }
 }

@@ -4,15 +4,19 @@
 //! parsing the line gives the name back unchanged. A name that is no UTF-8 has its exact bytes beside it in
 //! `comm_hex`. Figures that do not exist (a percentile without a completed call) are `null`.
 
+mod finding;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use finding::FindingLine;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::ser::Formatter;
 
+use crate::findings::Finding;
 use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
@@ -55,6 +59,12 @@ impl<W: Write> JsonLines<W> {
         self.out.flush()
     }
 
+    /// What stands out at the end of an interval; nothing, where nothing does.
+    pub fn findings(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        self.write_findings(Scope::Interval, snapshot, &snapshot.findings.now)?;
+        self.out.flush()
+    }
+
     /// Everything since the start.
     pub fn totals(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         self.write_totals(snapshot, true)
@@ -90,6 +100,7 @@ impl<W: Write> JsonLines<W> {
         for row in rows_of_snapshot(snapshot) {
             self.row(span, &row)?;
         }
+        self.write_findings(Scope::Total, snapshot, &snapshot.findings.run)?;
         let in_flight_now = snapshot.all.in_flight;
         let imbalances = whole.then(|| snapshot.ledger.imbalances(in_flight_now));
         self.line(&Line::Ledger(LedgerLine {
@@ -101,9 +112,21 @@ impl<W: Write> JsonLines<W> {
         self.out.flush()
     }
 
+    /// Hands on what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// The writer, with everything written so far.
     pub fn into_inner(self) -> W {
         self.out
+    }
+
+    fn write_findings(&mut self, scope: Scope, snapshot: &Snapshot, findings: &[Finding]) -> io::Result<()> {
+        for (rank, finding) in (1..).zip(findings) {
+            self.line(&Line::Finding(FindingLine::new(scope, snapshot.end_ns, rank, finding)))?;
+        }
+        Ok(())
     }
 
     /// One cell, then its errnos, then its open calls.
@@ -246,6 +269,7 @@ enum Line<'a> {
     Cell(CellLine<'a>),
     Errno(ErrnoLine<'a>),
     InFlight(InFlightLine<'a>),
+    Finding(FindingLine),
     Ledger(LedgerLine<'a>),
 }
 
@@ -267,9 +291,8 @@ struct Subject<'a> {
     pid: u32,
     /// Tells apart two processes that had the same PID; 0 when not known.
     process_start_ns: u64,
-    comm: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comm_hex: Option<String>,
+    #[serde(flatten)]
+    name: Name,
     syscall: &'a str,
     abi: &'static str,
     nr: i32,
@@ -277,18 +300,36 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(span: Span, row: &'a Row) -> Self {
-        let bytes = row.comm.as_bytes();
         Self {
             scope: span.scope,
             end_ns: span.end_ns,
             host: row.host,
             pid: row.process.pid,
             process_start_ns: row.process.start_ns,
-            comm: String::from_utf8_lossy(bytes).into_owned(),
-            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
+            name: Name::new(row.comm),
             syscall: plain_name(&row.name, row.call),
             abi: row.call.abi.name(),
             nr: row.call.nr,
+        }
+    }
+}
+
+/// A process name in a line.
+#[derive(Serialize)]
+pub struct Name {
+    comm: String,
+    /// Its exact bytes where it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comm_hex: Option<String>,
+}
+
+impl Name {
+    /// The two fields.
+    pub fn new(comm: Comm) -> Self {
+        let bytes = comm.as_bytes();
+        Self {
+            comm: String::from_utf8_lossy(bytes).into_owned(),
+            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
         }
     }
 }
@@ -317,7 +358,7 @@ struct CellLine<'a> {
     p90_ns: Option<u64>,
     p99_ns: Option<u64>,
     p999_ns: Option<u64>,
-    /// How many ended processes of this name the row stands for.
+    /// How many folded processes of this name the row stands for.
     #[serde(skip_serializing_if = "is_zero")]
     folded: u64,
     /// How many processes a grouped report took together in the row.

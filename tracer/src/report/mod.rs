@@ -1,8 +1,11 @@
 //! Reports for readers that are no screen: a log, a pipe, a file.
 
 pub mod compare;
+mod errnos;
+mod findings;
 pub mod json;
 mod table;
 
 pub use crate::columns::Scope;
+pub use errnos::write_errnos;
 pub use table::{Limits, write_tables, write_tables_within};

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use super::findings::write_findings;
 use crate::columns::{self, Align, Column, Context, GAP, Rank, Row, Scope, SortKey};
 use crate::human;
 use crate::run::RunInfo;
@@ -58,6 +59,7 @@ pub fn write_tables_within(
 ) -> io::Result<()> {
     let at = Context::new(snapshot, scope);
     write_header(out, snapshot, run, scope)?;
+    write_findings(out, snapshot, scope)?;
     if let [process] = &snapshot.processes[..] {
         writeln!(out, "\n{}", columns::process_label(process))?;
         write_calls(out, process, &at, limits)?;
@@ -84,7 +86,12 @@ pub fn write_tables_within(
     writeln!(out)
 }
 
-fn write_header(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo, scope: Scope) -> io::Result<()> {
+pub(super) fn write_header(
+    out: &mut impl Write,
+    snapshot: &Snapshot,
+    run: &RunInfo,
+    scope: Scope,
+) -> io::Result<()> {
     let state: Vec<String> = trust::words(&snapshot.ledger).into_iter().map(|word| word.short).collect();
     let at_least = trust::at_least(&snapshot.ledger);
     let mut parts = vec![

@@ -10,11 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::history::{History, Limits, Playhead};
 use crate::interval::Interval;
-use crate::recording::Item;
 use crate::run::{Meta, Origin, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::source::tape::{Fed, Tape};
-use crate::timeline::{Activity, Clock, Mark, Motion, Timeline, Transport};
+use crate::timeline::{Activity, Clock, Motion, Timeline, Transport};
 
 /// Shortest time between two publications while time passes.
 const TICK: Duration = Duration::from_millis(100);
@@ -151,15 +150,15 @@ impl Player {
 
     fn take(&mut self, fed: Option<Fed>) {
         match fed {
-            Some(Fed::Item(Item::Interval(interval), bytes)) => {
+            Some(Fed::Interval(interval, bytes)) => {
                 self.bytes_read = bytes;
                 self.take_interval(interval);
             }
-            Some(Fed::Item(Item::Mark(mark), _)) => {
+            Some(Fed::Mark(mark)) => {
                 self.read.marks += 1;
                 if self.read.marks > self.learned.marks {
                     self.learned.marks = self.read.marks;
-                    self.timeline.mark(Mark { time_ns: mark.time_ns, text: mark.text });
+                    self.timeline.mark(mark);
                     self.is_stale = true;
                 }
             }
@@ -174,7 +173,7 @@ impl Player {
         self.reach_goal();
     }
 
-    fn take_interval(&mut self, interval: Interval) {
+    fn take_interval(&mut self, interval: Arc<Interval>) {
         if interval.is_empty() {
             return;
         }
@@ -183,7 +182,7 @@ impl Player {
             self.learned.intervals = self.read.intervals;
             self.timeline.extend(interval.start_ns, interval.end_ns, activity_of(&interval));
         }
-        self.history.push(Arc::new(interval));
+        self.history.push(interval);
         self.is_stale = true;
     }
 
@@ -383,9 +382,10 @@ impl Player {
             None if self.follows => Motion::Following,
             None => Motion::Paused,
         };
-        self.timeline.reach_ns = match self.tape.is_rewindable() {
-            true => self.timeline.start_ns,
-            false => self.history.reach_ns().unwrap_or_default(),
+        self.timeline.reach_ns = if self.tape.is_rewindable() {
+            self.timeline.start_ns
+        } else {
+            self.history.reach_ns().unwrap_or_default()
         };
         self.out.status.send_if_modified(|status| {
             let is_news = *status != self.status;

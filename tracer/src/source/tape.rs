@@ -9,8 +9,10 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
+use crate::interval::Interval;
 use crate::recording::{self, End, Item, ReadError};
 use crate::run::Meta;
+use crate::timeline::Mark;
 
 /// Items that may wait between decoding and folding.
 const QUEUE: usize = 16;
@@ -47,8 +49,10 @@ enum Reel {
 /// News from the thread that reads.
 #[derive(Debug)]
 pub enum Fed {
-    /// The next item, and the bytes read up to it.
-    Item(Item, u64),
+    /// The next interval, and the bytes read up to it.
+    Interval(Arc<Interval>, u64),
+    /// A mark in the interval that comes next.
+    Mark(Mark),
     /// Nothing follows; in words what was wrong with the end, if anything.
     End(Option<String>),
 }
@@ -103,6 +107,13 @@ impl Tape {
     /// What the run was; of several segments the first.
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// The same, with something to be said of it.
+    #[must_use]
+    pub fn with_notice(mut self, notice: &str) -> Self {
+        self.meta.notices.push(notice.to_owned());
+        self
     }
 
     /// Whether it can be read from its beginning again.
@@ -169,8 +180,13 @@ fn feed(reels: &[Reel], mut ready: Option<Reader>, fed: &mpsc::Sender<Fed>) {
         loop {
             match reader.next() {
                 Ok(Some(item)) => {
-                    let bytes = before + reader.bytes_read();
-                    if fed.blocking_send(Fed::Item(item, bytes)).is_err() {
+                    let news = match item {
+                        Item::Interval(interval) => {
+                            Fed::Interval(Arc::new(interval), before + reader.bytes_read())
+                        }
+                        Item::Mark(mark) => Fed::Mark(Mark { time_ns: mark.time_ns, text: mark.text }),
+                    };
+                    if fed.blocking_send(news).is_err() {
                         return;
                     }
                 }

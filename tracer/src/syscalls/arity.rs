@@ -1,7 +1,5 @@
 //! How many arguments a syscall has: the registers beyond them hold whatever was there before.
 
-use tracer_common::abi::Abi;
-
 use super::{HOST_ABI, name};
 use crate::interval::CallKey;
 
@@ -91,6 +89,7 @@ pub fn arguments(call: CallKey) -> usize {
 mod tests {
     use super::*;
     use crate::syscalls::number;
+    use tracer_common::abi::Abi;
 
     #[test]
     fn names_are_sorted_and_known_and_have_the_arguments_of_their_manual_page() {

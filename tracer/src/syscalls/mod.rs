@@ -20,6 +20,9 @@ pub use filter::{FilterError, SyscallSet};
 /// The ABI whose calls are shown without a prefix: that of 64-bit programs on the machine we are built for.
 pub const HOST_ABI: Abi = if cfg!(target_arch = "aarch64") { Abi::Aarch64 } else { Abi::X86_64 };
 
+/// A number that no call has: it stands for all calls of an ABI for whose numbers there was no room.
+pub const OTHERS: i32 = i32::MIN;
+
 /// What a call is shown as: `openat`, `i386:getpid`, `x32:readv`, and `syscall_470` or `i386:syscall_-1`
 /// where the table has no name.
 ///
@@ -27,6 +30,7 @@ pub const HOST_ABI: Abi = if cfg!(target_arch = "aarch64") { Abi::Aarch64 } else
 pub fn name(call: CallKey) -> Cow<'static, str> {
     match names::entry(call) {
         Some(entry) => Cow::Borrowed(&entry.shown),
+        None if call.nr == OTHERS => Cow::Owned(format!("{}(others)", prefix(call.abi))),
         None => Cow::Owned(format!("{}syscall_{}", prefix(call.abi), without_x32_bit(call))),
     }
 }
@@ -35,6 +39,7 @@ pub fn name(call: CallKey) -> Cow<'static, str> {
 pub fn plain_name(call: CallKey) -> Cow<'static, str> {
     match names::entry(call) {
         Some(entry) => Cow::Borrowed(entry.name),
+        None if call.nr == OTHERS => Cow::Borrowed("(others)"),
         None => Cow::Owned(format!("syscall_{}", without_x32_bit(call))),
     }
 }
@@ -42,6 +47,9 @@ pub fn plain_name(call: CallKey) -> Cow<'static, str> {
 /// The number of the call that `abi` has under this name, given without prefix; the inverse of [`name`]
 /// (`syscall_470` is number 470). `x32` numbers have their bit 30 set, as programs pass them.
 pub fn number(abi: Abi, name: &str) -> Option<i32> {
+    if name == "(others)" {
+        return Some(OTHERS);
+    }
     let number = match name.strip_prefix("syscall_") {
         Some(digits) => digits.parse().ok()?,
         None => names::number(abi, name)?,

@@ -7,6 +7,7 @@ use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 
 use crate::columns::Row;
+use crate::findings::{Evidence, Finding, Findings, Rule};
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight};
 use crate::ledger::LedgerCounts;
@@ -197,6 +198,39 @@ pub(crate) fn incident() -> Snapshot {
     ])
 }
 
+/// What stands out of [`incident`]: by the first name hostile, by the last over.
+pub(crate) fn findings() -> Findings {
+    let finding = |rule, pid: u32, comm: &str, name: &str, ago: u64, evidence| Finding {
+        rule,
+        process: ProcessId { pid, start_ns: 1 },
+        comm: Comm::new(comm),
+        more: 0,
+        call: call(name, &[]).call,
+        since_ns: END - ago * SECOND,
+        from_start: false,
+        until_ns: None,
+        evidence,
+    };
+    let open = Evidence::Open { threads: 2, age_ns: 41 * SECOND, p99_ns: Some(12_000_000) };
+    let errors = |errno, count| Evidence::Errors { errno, count, of: count + 40, over_ns: SECOND };
+    let time = Evidence::Time {
+        calls: 31,
+        busy_ns: SECOND / 100 * 31,
+        over_ns: SECOND,
+        p50_ns: 1_280_000,
+        p99_ns: 48_000_000,
+    };
+    let now = vec![
+        finding(Rule::StuckCall, 2666, "x\x1b[2Jy\u{202e}", "flock", 41, open),
+        finding(Rule::SyncInHotPath, 1841, "postgres", "fsync", 12, time),
+        finding(Rule::SearchStorm, 977, "nginx", "openat", 12, errors(2, 2_310)),
+    ];
+    let mut run = now.clone();
+    run[2] = finding(Rule::NewErrno, 2210, "java", "write", 100, errors(32, 4));
+    run[2].until_ns = Some(END - 60 * SECOND);
+    Findings { now, run }
+}
+
 /// Figures at the edge of what columns have to hold.
 pub(crate) struct Extreme {
     process: ProcessRow,
@@ -359,6 +393,7 @@ prop_compose! {
         missed_enter in 0u64..100,
         recent_ns in prop_oneof![Just(0), Just(SECOND)],
         generation in 0u64..3,
+        found in 0usize..4,
     ) -> Snapshot {
         let mut snapshot = snapshot(processes);
         let mut ledger = LedgerCounts { missed_enter, ..LedgerCounts::default() };
@@ -366,6 +401,9 @@ prop_compose! {
             *counter = u64::from(value);
         }
         snapshot.ledger = ledger;
+        snapshot.findings = findings();
+        snapshot.findings.now.truncate(found);
+        snapshot.findings.run.truncate(found);
         snapshot.recent_ns = recent_ns;
         snapshot.generation = generation;
         snapshot

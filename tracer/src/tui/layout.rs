@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::model::Model;
-use super::view::{header, scrub};
+use super::view::{findings, header, scrub};
 
 /// Smallest terminal on which anything can be read.
 pub(crate) const MIN_SIZE: (u16, u16) = (40, 8);
@@ -15,6 +15,8 @@ pub(crate) struct Regions {
     pub(crate) header: Rect,
     /// What is wrong; no line when nothing is.
     pub(crate) alarms: Rect,
+    /// What stands out; no line when nothing does.
+    pub(crate) findings: Rect,
     /// Where we are.
     pub(crate) path: Rect,
     /// Table, syscall, menu or help.
@@ -32,12 +34,15 @@ pub(crate) fn regions(area: Rect, model: &Model) -> Regions {
         Rect { x: area.x, y, width: area.width, height: lines.min(area.bottom() - y) }
     };
     let alarms = u16::from(header::has_alarms(model));
+    let findings = findings::lines(model, area.height);
+    let above = alarms + findings;
     let scrub = scrub::lines(model, area.height);
     Regions {
         header: line(0, 1),
         alarms: line(1, alarms),
-        path: line(1 + alarms, 1),
-        body: line(2 + alarms, area.height.saturating_sub(3 + alarms + scrub)),
+        findings: line(1 + alarms, findings),
+        path: line(1 + above, 1),
+        body: line(2 + above, area.height.saturating_sub(3 + above + scrub)),
         scrub: line(area.height.saturating_sub(1 + scrub), scrub),
         footer: line(area.height.saturating_sub(1), 1),
     }

@@ -7,6 +7,7 @@ use crate::snapshot::Snapshot;
 use crate::timeline::{Timeline, Transport};
 
 /// Something that happened.
+#[expect(clippy::large_enum_variant, reason = "there is one message at a time")]
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     /// A key that is bound.

@@ -21,6 +21,7 @@ use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::timeline::Motion;
 
+mod findings;
 mod replay;
 
 use replay::replay;

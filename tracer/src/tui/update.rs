@@ -50,10 +50,10 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
                 Some(transport) => return vec![Effect::Control(Control::Transport(transport))],
                 None => on_screen(model, command),
             },
-            Some(Overlay::Jump) => match in_prompt(model, command) {
-                Some(transport) => return vec![Effect::Control(Control::Transport(transport))],
-                None => {}
-            },
+            Some(Overlay::Jump) => {
+                let transport = in_prompt(model, command);
+                return transport.map(Control::Transport).map(Effect::Control).into_iter().collect();
+            }
             Some(Overlay::Filter) => in_filter(model, command),
             Some(Overlay::SortMenu(selected)) => in_menu(model, command, selected),
             Some(Overlay::Help(top)) => in_help(model, command, top),

@@ -36,11 +36,18 @@ mod filters;
 mod modes;
 mod needs_ia32;
 mod needs_perf;
+mod needs_python3;
 mod needs_quiet;
+mod needs_sh;
 mod needs_speed;
 mod needs_strace;
 mod oracle;
 mod overload;
+mod readback;
+mod recording;
 mod report;
 mod targets;
+#[path = "../pty/terminal.rs"]
+#[expect(dead_code, reason = "the tests of the screen use the rest")]
+mod terminal;
 mod tool;

@@ -179,6 +179,8 @@ impl Report {
                     let scope = serde_json::from_value(scope).unwrap_or_else(|e| bad(e));
                     report.ledgers.push(Ledger { scope, counters: value });
                 }
+                // An opinion, not a figure.
+                Some("finding") => {}
                 other => panic!("line {} has the unknown type {other:?}", index + 1),
             }
         }

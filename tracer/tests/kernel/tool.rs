@@ -29,7 +29,8 @@ pub(crate) enum Family {
 }
 
 impl Family {
-    fn argument(self) -> &'static str {
+    /// What `--program-family` calls it.
+    pub(crate) fn argument(self) -> &'static str {
         match self {
             Self::Raw => "raw",
             Self::Classic => "classic",
@@ -121,6 +122,17 @@ impl Finished {
         report
     }
 
+    /// All JSON Lines as they are, but those of a report about the recordings that it is made from.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let text = if self.json.is_empty() { &self.stdout } else { &self.json };
+        text.lines().filter(|line| !line.starts_with(r#"{"type":"recording""#)).map(str::to_owned).collect()
+    }
+
+    /// The lines about the whole run, as they are.
+    pub(crate) fn total_lines(&self) -> Vec<String> {
+        self.json.lines().filter(|line| line.contains(r#""scope":"total""#)).map(str::to_owned).collect()
+    }
+
     /// The oracle's ledger, from the command's own stdout.
     pub(crate) fn oracle(&self) -> OracleLedger {
         OracleLedger::parse(&self.stdout)
@@ -189,6 +201,11 @@ impl Tracing {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
+    }
+
+    /// The lines written so far; the last may not be whole.
+    pub(crate) fn json(&self) -> String {
+        self.read("json")
     }
 
     /// The tracer's PID.

@@ -13,7 +13,7 @@ const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | stuck SECONDS | full-speed T SECONDS | spin T N
+       slow N MS | stuck SECONDS | full-speed T SECONDS | spin T N | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS
 ";
 
@@ -107,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         "sigreturn" => signals::sigreturn(&mut tally, args.number(1000)),
         "slow" => timing::slow(&mut tally, args.number(10), args.number(20)),
         "stuck" => timing::stuck(&mut tally, args.number(3)),
+        "paced" => timing::paced(&mut tally, args.number(2), args.number(1_000_000), args.number(5.0)),
         "full-speed" => timing::full_speed(&mut tally, args.number(2), args.number(5.0)),
         "spin" => timing::spin(&mut tally, args.number(1), args.number(1_000_000)),
         other => usage(&format!("no mode {other:?}")),

@@ -107,6 +107,37 @@ pub(crate) fn full_speed(tally: &mut Tally, threads: u64, seconds: f64) {
     tally.fact("threads", threads);
 }
 
+/// `threads` threads making `rate` getppid a second each for `seconds`, a burst every millisecond or so with
+/// nanosleep between.
+pub(crate) fn paced(tally: &mut Tally, threads: u64, rate: u64, seconds: f64) {
+    let pause = libc::timespec { tv_sec: 0, tv_nsec: 500_000 };
+    let workers: Vec<_> = (0..threads)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut mine = Tally::default();
+                let (start, mut made) = (Instant::now(), 0);
+                let wanted = (rate as f64 * seconds) as u64;
+                while made < wanted {
+                    let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
+                    let burst = due.min(wanted).saturating_sub(made);
+                    mine.repeat(libc::SYS_getppid, [0; 6], burst);
+                    made += burst;
+                    mine.call(libc::SYS_nanosleep, [(&raw const pause) as usize, 0, 0, 0, 0, 0]);
+                }
+                (mine, start.elapsed())
+            })
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    for worker in workers {
+        let (mine, elapsed) = worker.join().expect("a worker does not panic");
+        tally.merge(&mine);
+        longest = longest.max(elapsed);
+    }
+    tally.fact("threads", threads);
+    tally.fact("elapsed_ns", longest.as_nanos());
+}
+
 /// `threads` threads making `calls` getppid each, all at once; `ns_per_call` is the mean over the threads.
 pub(crate) fn spin(tally: &mut Tally, threads: u64, calls: u64) {
     let start_line = Arc::new(Barrier::new(threads as usize));

@@ -93,8 +93,8 @@ fn add(interval: &mut Interval, pid: u32, name: &[u8], nr: i32, calls: &[(u64, O
     }
     cell.latencies = Arc::new(latencies);
     let process = ProcessId { pid, start_ns: 7 };
-    let call = CallKey { abi: Abi::X86_64, nr };
-    interval.cells.insert(CellKey { process, call }, cell);
+    let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr } };
+    interval.cells.insert(key, cell);
     let info = ProcessInfo { comm: Comm::new(name), exited: false, as_of_ns: interval.end_ns };
     interval.processes.insert(process, info);
 }

@@ -114,12 +114,18 @@ impl Terminal {
 
     /// Waits for the end; the terminal must be as it was before.
     pub(crate) fn end(mut self) -> Left {
-        let status = self.child.wait().expect("the end of the program");
-        // What it wrote last may still be on its way.
         let start = Instant::now();
-        while self.is_altered() && start.elapsed() < Duration::from_secs(5) {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                break status;
+            }
+            if start.elapsed() > PATIENCE {
+                let _ = self.child.kill();
+                panic!("it does not end:\n{}", self.screen());
+            }
             thread::sleep(Duration::from_millis(10));
-        }
+        };
+        self.wait_for_silence();
         let seen = self.seen.lock().expect("nobody panics with it");
         let screen = seen.screen.screen();
         assert!(!screen.alternate_screen(), "left on the alternate screen:\n{}", screen.contents());
@@ -129,9 +135,18 @@ impl Terminal {
         Left { status: status.exit_code(), bytes: seen.bytes.clone() }
     }
 
-    fn is_altered(&self) -> bool {
-        let seen = self.seen.lock().expect("nobody panics with it");
-        seen.screen.screen().alternate_screen() || seen.screen.screen().hide_cursor()
+    /// What a program wrote last may still be on its way when it has ended.
+    fn wait_for_silence(&self) {
+        const SILENCE: Duration = Duration::from_millis(300);
+        let written = || self.seen.lock().expect("nobody panics with it").bytes.len();
+        let (mut before, mut since) = (written(), Instant::now());
+        while since.elapsed() < SILENCE || before == 0 && since.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(10));
+            let now = written();
+            if now != before {
+                (before, since) = (now, Instant::now());
+            }
+        }
     }
 }
 

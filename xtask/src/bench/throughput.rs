@@ -19,10 +19,13 @@ const CLIENTS: &str = "50";
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Throughput {
     pub(super) untraced: f64,
+    /// Under two empty programs: what any tracer with a program at enter and one at exit leaves.
+    pub(super) floor: f64,
+    /// Attached by PID.
     pub(super) traced: f64,
 }
 
-/// Measures untraced and traced in turn; nothing where redis is not installed.
+/// Measures untraced, under empty programs and traced in turn; nothing where redis is not installed.
 pub(super) fn measure(rounds: usize, family: Family, directory: &Path) -> Result<Option<Throughput>> {
     let (Some(server), Some(client)) = (find("redis-server"), find("redis-benchmark")) else {
         return Ok(None);
@@ -37,17 +40,21 @@ pub(super) fn measure(rounds: usize, family: Family, directory: &Path) -> Result
     redis.wait_until_ready(|redis| redis.stdout().contains("eady to accept connections"))?;
 
     let ask = || requests_per_second(&client, &port);
-    let (mut untraced, mut traced) = (Vec::new(), Vec::new());
+    let contenders =
+        [Contender::Untraced, Contender::Floor(family), Contender::Tracer(Reach::Target, family)];
+    let mut rates = contenders.map(|_| Vec::new());
     for _ in 0..rounds {
-        untraced.push(ask()?);
-        let attached = Contender::Tracer(Reach::Target, family).attach(&[redis.pid()], directory)?;
-        traced.push(ask()?);
-        if let Some(attached) = attached {
-            attached.discard()?;
+        for (contender, rates) in contenders.iter().zip(&mut rates) {
+            let attached = contender.attach(&[redis.pid()], directory)?;
+            rates.push(ask()?);
+            if let Some(attached) = attached {
+                attached.discard()?;
+            }
         }
     }
     redis.stop()?;
-    Ok(Some(Throughput { untraced: median(&mut untraced), traced: median(&mut traced) }))
+    let [untraced, floor, traced] = rates.map(|mut rates| median(&mut rates));
+    Ok(Some(Throughput { untraced, floor, traced }))
 }
 
 /// A port nobody listens on now.

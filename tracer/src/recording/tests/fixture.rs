@@ -20,7 +20,7 @@ pub(crate) enum Step {
     /// A record is drained and found the recorder's queue full.
     Dropped(Vec<u8>),
     /// A ring was full.
-    Spilled(SpillCell),
+    Spilled(Box<SpillCell>),
     /// The user says something.
     Marked(String),
     /// The interval ends.
@@ -50,7 +50,7 @@ fn any_call(args: bool) -> impl Strategy<Value = Vec<u8>> {
         move |(kind, abi, nr, tgid, latency_ns, ret, values, time)| {
             let record = CallRecord {
                 kind,
-                abi: if abi == 1 { 1 } else { 0 },
+                abi: u8::from(abi == 1),
                 nr,
                 tgid,
                 tid: tgid + time % 3,
@@ -98,7 +98,7 @@ fn any_comm() -> impl Strategy<Value = Comm> {
     ]
 }
 
-fn any_spilled() -> impl Strategy<Value = SpillCell> {
+fn any_spilled() -> impl Strategy<Value = Box<SpillCell>> {
     (1u32..5, 0i32..4, 1u64..9, prop_oneof![Just(0u16), Just(2), Just(512)], 100u64..1 << 30).prop_map(
         |(tgid, nr, calls, code, latency_ns)| {
             let mut cell = SpillCell::EMPTY;
@@ -108,7 +108,7 @@ fn any_spilled() -> impl Strategy<Value = SpillCell> {
             cell.min_ns_plus_one = latency_ns + 1;
             cell.max_ns = latency_ns + 5;
             cell.histogram[tracer_common::bucket::index(latency_ns, 3)] = calls as u32;
-            cell
+            Box::new(cell)
         },
     )
 }

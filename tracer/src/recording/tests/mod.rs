@@ -1,4 +1,6 @@
 //! What is read is what was written.
 
+mod damage;
 mod exactness;
-mod fixture;
+pub(crate) mod fixture;
+mod golden;

@@ -191,7 +191,7 @@ fn segments_of_one_run_play_as_one_and_those_of_two_hosts_do_not() {
     let mut tape = Tape::open(vec![part(10, 20, "a"), part(0, 10, "a")]).expect("one run");
     let mut fed = tape.play().expect("a thread");
     let mut ends = Vec::new();
-    while let Some(Fed::Item(Item::Interval(interval), _)) = fed.blocking_recv() {
+    while let Some(Fed::Interval(interval, _)) = fed.blocking_recv() {
         ends.push(interval.end_ns / SECOND);
     }
     assert_eq!(ends, (1..=20).collect::<Vec<_>>());

@@ -1,6 +1,7 @@
 //! The model drawn. Pure: the same model gives the same frame.
 
 mod call;
+pub(super) mod findings;
 mod footer;
 pub(super) mod header;
 pub(super) mod help;
@@ -35,6 +36,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let regions = regions(area, model);
     header::draw(model, buffer, regions.header);
     header::draw_alarms(model, buffer, regions.alarms);
+    findings::draw(model, buffer, regions.findings);
     header::draw_path(model, buffer, regions.path);
     match (model.overlay, model.screen()) {
         (Some(Overlay::Help(top)), _) => help::draw(model, top, buffer, regions.body),

@@ -1,0 +1,242 @@
+//! What keeps the figures in bounded memory, whatever a host does or a file claims. Sums stay exact: only who made
+//! a call, or which one it was, is told less finely, and the rows say so.
+
+use std::collections::btree_map::BTreeMap;
+
+use super::{Aggregator, Call, Calls, Folded, Process};
+use crate::interval::CallKey;
+use crate::process::{Comm, ProcessId};
+use crate::syscalls;
+
+/// Memory that the rows may take, about; less than half of what the tool may take altogether.
+pub(super) const MAX_BYTES: usize = 48 << 20;
+
+/// Different syscalls that one row tells apart; those beyond share one for each ABI. Twice what two ABIs have.
+const MAX_CALLS: usize = 2048;
+
+/// Names that folded processes may have; those beyond share one row.
+const MAX_FOLDED_NAMES: usize = 1024;
+
+/// Names of living folded processes that are kept.
+const MAX_NAMES: usize = 7 << 13;
+
+/// Memory of a process beside its calls: an entry of a tree that is at least half full.
+pub(super) const PROCESS_BYTES: usize = 2 * size_of::<(ProcessId, Process)>();
+
+/// Memory of one syscall beside what it points to: an entry of a table that may be half empty.
+pub(super) const CALL_BYTES: usize = 2 * size_of::<(CallKey, Call)>();
+
+/// Memory of one errno: an entry in each of three trees.
+const ERRNO_BYTES: usize = 128;
+
+/// Where a call is counted: under its own number while there is room.
+pub(super) fn key(calls: &Calls, call: CallKey) -> CallKey {
+    let has_room = calls.len() < MAX_CALLS || calls.contains_key(&call);
+    if has_room { call } else { CallKey { nr: syscalls::OTHERS, ..call } }
+}
+
+impl Call {
+    /// Memory that it points to.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.total.latencies.heap_bytes() + ERRNO_BYTES * self.total.errors.len()
+    }
+}
+
+fn bytes_of(calls: &Calls) -> usize {
+    calls.values().map(|call| CALL_BYTES + call.heap_bytes()).sum()
+}
+
+impl Folded {
+    /// Adds figures; `key` says under what.
+    fn add(&mut self, from: &Calls, generation: u64, key: impl Fn(&Calls, CallKey) -> CallKey) {
+        for (call, figures) in from {
+            let call = key(&self.calls, *call);
+            self.calls.entry(call).or_default().fold(figures, generation);
+        }
+    }
+}
+
+impl Aggregator {
+    /// Folds one process into the row of its name.
+    pub(super) fn fold(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.remove(&id) else { return };
+        let full = self.folded.len() >= MAX_FOLDED_NAMES;
+        let known = self.folded.contains_key(&process.info.comm);
+        let name = if full && !known { others() } else { process.info.comm };
+        let folded = self.folded.entry(name).or_default();
+        let before = bytes_of(&folded.calls);
+        folded.add(&process.calls, self.generation, key);
+        let is_living = !process.info.exited;
+        match (process.was_folded, is_living) {
+            (false, _) => {
+                folded.processes += 1;
+                folded.living += u64::from(is_living);
+            }
+            (true, true) => {}
+            (true, false) => folded.living = folded.living.saturating_sub(1),
+        }
+        self.bytes = self.bytes + bytes_of(&folded.calls) - before;
+        self.bytes -= PROCESS_BYTES + bytes_of(&process.calls);
+        if is_living {
+            if self.names.len() >= MAX_NAMES {
+                self.names.clear();
+            }
+            self.names.insert(id, process.info.comm);
+        }
+    }
+
+    /// Folds what was idle for longest, ended or not, when there is too much.
+    #[inline]
+    pub(super) fn make_room(&mut self) {
+        if self.bytes > MAX_BYTES {
+            self.fold_idle();
+        }
+    }
+
+    #[cold]
+    fn fold_idle(&mut self) {
+        // Not just enough: looking for the idle ones again and again would take all the time.
+        const WANTED: usize = MAX_BYTES / 4 * 3;
+        let mut idle: Vec<_> = self.processes.iter().map(|(id, process)| (process.generation, *id)).collect();
+        idle.sort_unstable();
+        for (_, id) in idle {
+            if self.bytes <= WANTED {
+                return;
+            }
+            self.fold(id);
+        }
+        // No process has a row any more, and it is still too much.
+        self.refold(|_| others(), key);
+        if self.bytes > WANTED {
+            self.refold(|name| name, |_, call| CallKey { nr: syscalls::OTHERS, ..call });
+        }
+    }
+
+    /// Folds the rows of folded processes once more.
+    fn refold(&mut self, name: impl Fn(Comm) -> Comm, key: impl Fn(&Calls, CallKey) -> CallKey + Copy) {
+        let mut coarser: BTreeMap<Comm, Folded> = BTreeMap::new();
+        for (comm, folded) in std::mem::take(&mut self.folded) {
+            let row = coarser.entry(name(comm)).or_default();
+            row.processes += folded.processes;
+            row.living += folded.living;
+            row.add(&folded.calls, self.generation, key);
+        }
+        self.folded = coarser;
+        let processes = self.processes.values().map(|process| PROCESS_BYTES + bytes_of(&process.calls));
+        self.bytes =
+            processes.sum::<usize>() + self.folded.values().map(|row| bytes_of(&row.calls)).sum::<usize>();
+    }
+}
+
+/// The name of what shares one row.
+fn others() -> Comm {
+    Comm::new("(others)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tracer_common::abi::Abi;
+    use tracer_common::outcome::Outcome;
+
+    use super::*;
+    use crate::histogram::Histogram;
+    use crate::interval::tests::cell_of;
+    use crate::interval::{Cell, CellKey, Interval};
+    use crate::process::ProcessInfo;
+    use crate::snapshot::Snapshot;
+
+    fn call(nr: i32) -> CallKey {
+        CallKey { abi: Abi::X86_64, nr }
+    }
+
+    /// The sums are those of all cells, and the account of memory is right.
+    fn is_exact(aggregator: &Aggregator, calls: u64) -> Snapshot {
+        let rows = aggregator.processes.values().map(|process| PROCESS_BYTES + bytes_of(&process.calls));
+        let folded = aggregator.folded.values().map(|row| bytes_of(&row.calls));
+        assert_eq!(aggregator.bytes, rows.chain(folded).sum::<usize>());
+        assert!(aggregator.bytes <= MAX_BYTES, "{}", aggregator.bytes);
+        let snapshot = aggregator.snapshot();
+        assert_eq!(snapshot.all.calls, calls);
+        assert_eq!(snapshot.all.latencies.count(), calls);
+        snapshot
+    }
+
+    #[test]
+    fn processes_that_never_end_fold_and_come_back_under_their_name() {
+        let mut aggregator = Aggregator::new();
+        let merge = |aggregator: &mut Aggregator, generation: u64, pids: std::ops::Range<u32>| {
+            let (start_ns, end_ns) = (generation * 10 + 1, generation * 10 + 11);
+            let mut interval = Interval { start_ns, end_ns, ..Interval::default() };
+            for pid in pids {
+                let process = ProcessId { pid, start_ns: 1 };
+                let cell = cell_of(&[(u64::from(pid), Outcome::Error(2))]);
+                interval.cells.insert(CellKey { process, call: call(1) }, cell);
+                let info = ProcessInfo { comm: Comm::new("sh"), exited: false, as_of_ns: end_ns };
+                if generation < 100 {
+                    interval.processes.insert(process, info);
+                }
+            }
+            aggregator.merge(&interval);
+        };
+        let (each, rounds) = (5_000, 40);
+        for round in 0..rounds {
+            merge(&mut aggregator, u64::from(round), round * each + 1..(round + 1) * each + 1);
+        }
+        let snapshot = is_exact(&aggregator, u64::from(each * rounds));
+        assert_eq!(snapshot.all.recent_calls, u64::from(each));
+        let folded = snapshot.processes.iter().find(|row| row.folded > 0).expect("a folded row");
+        assert_eq!(folded.comm, Comm::new("sh"));
+        assert!(!folded.exited, "they live");
+        assert_eq!(folded.folded + snapshot.processes.len() as u64 - 1, u64::from(each * rounds));
+        assert!(crate::columns::process_name(folded).ends_with("processes)"));
+        let idle = snapshot.processes.iter().find(|row| row.id.pid == 1);
+        assert_eq!(idle, None, "the one that was idle for longest has no row of its own");
+
+        let last_folded = folded.folded as u32;
+        merge(&mut aggregator, 100, last_folded..last_folded + 1);
+        let snapshot = is_exact(&aggregator, u64::from(each * rounds) + 1);
+        let back = snapshot.processes.iter().find(|row| row.id.pid == last_folded).expect("a row again");
+        assert_eq!((back.comm, back.all.calls), (Comm::new("sh"), 1));
+    }
+
+    #[test]
+    fn numbers_that_are_no_syscalls_share_a_row() {
+        let mut aggregator = Aggregator::new();
+        let process = ProcessId { pid: 7, start_ns: 1 };
+        let mut interval = Interval { start_ns: 1, end_ns: 11, ..Interval::default() };
+        for nr in 0..10_000 {
+            interval.cells.insert(CellKey { process, call: call(nr) }, cell_of(&[(5, Outcome::Success)]));
+        }
+        aggregator.merge(&interval);
+        let snapshot = is_exact(&aggregator, 10_000);
+        assert_eq!(snapshot.all.recent_calls, 10_000);
+        assert_eq!(snapshot.processes[0].calls.len(), MAX_CALLS + 1);
+        let shared = snapshot.processes[0].calls.iter().find(|row| row.name == "(others)").expect("a row");
+        assert_eq!(shared.stats.calls, 10_000 - MAX_CALLS as u64);
+    }
+
+    #[test]
+    fn full_histograms_everywhere_end_in_a_few_rows() {
+        let mut latencies = Histogram::new();
+        for power in 0..60 {
+            latencies.record(1 << power);
+        }
+        let cell = Cell { calls: 60, max_ns: 1 << 59, latencies: Arc::new(latencies), ..Cell::default() };
+        let mut aggregator = Aggregator::new();
+        for pid in 1..=12u32 {
+            let process = ProcessId { pid, start_ns: 1 };
+            let (start_ns, end_ns) = (u64::from(pid) * 10, u64::from(pid) * 10 + 10);
+            let mut interval = Interval { start_ns, end_ns, ..Interval::default() };
+            let info = ProcessInfo { comm: Comm::new(format!("p{pid}")), exited: false, as_of_ns: end_ns };
+            interval.processes.insert(process, info);
+            for nr in 0..1000 {
+                interval.cells.insert(CellKey { process, call: call(nr) }, cell.clone());
+            }
+            aggregator.merge(&interval);
+        }
+        let snapshot = is_exact(&aggregator, 12 * 1000 * 60);
+        assert!(snapshot.processes.iter().any(|row| row.comm == others()), "names share a row");
+    }
+}

@@ -1,0 +1,42 @@
+//! `tracer completions` and `tracer man`: both are made from the definitions of the command line, so they
+//! cannot disagree with it.
+
+use std::io::{self, Write as _};
+
+use anyhow::{Result, bail};
+use clap::CommandFactory as _;
+
+use crate::cli::shell::{CompletionsOptions, ManOptions};
+use crate::cli::{Cli, exit_status};
+use crate::commands::session::reader_is_there;
+
+/// Prints the script.
+pub(super) fn completions(options: &CompletionsOptions) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "tracer", &mut script);
+    reader_is_there(io::stdout().write_all(&script))?;
+    Ok(exit_status::FINE)
+}
+
+/// Prints the page as roff, for `man -l -` or a file.
+pub(super) fn man(options: &ManOptions) -> Result<u8> {
+    let mut all = Cli::command();
+    all.build();
+    let command = match &options.verb {
+        None => Some(all.clone()),
+        Some(verb) => all.find_subcommand(verb).cloned(),
+    };
+    let Some(command) = command else {
+        let verbs: Vec<&str> = all.get_subcommands().map(clap::Command::get_name).collect();
+        let verb = options.verb.as_deref().unwrap_or_default();
+        bail!(
+            "error: there is no verb '{}'\nwhy: the verbs are {}\nnext: `tracer man` is about all of them",
+            crate::human::safe_text(verb.as_bytes()),
+            verbs.join(", ")
+        );
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).render(&mut page)?;
+    reader_is_there(io::stdout().write_all(&page))?;
+    Ok(exit_status::FINE)
+}
