@@ -9,24 +9,30 @@ use crate::command::{self, find};
 /// Selects the suite for cargo: optimised, because what is shipped is what must keep up.
 pub(crate) const SELECTION: [&str; 5] = ["--release", "--package", "tracer", "--test", "kernel"];
 /// Selects the programs that the suite starts, which cargo does not build with it.
-pub(crate) const PROGRAMS: [&str; 7] =
-    ["--release", "--package", "tracer", "--bin", "tracer", "--example", "oracle"];
+pub(crate) const PROGRAMS: [&str; 9] =
+    ["--release", "--package", "tracer", "--bin", "tracer", "--example", "oracle", "--example", "steady"];
 /// The suite needs root, so it is marked ignored; two of its tests at once would see each other.
 pub(crate) const HARNESS: [&str; 2] = ["--ignored", "--test-threads=1"];
 /// Makes the suite print its tests instead of running them.
 pub(crate) const LIST: [&str; 2] = ["--list", "--ignored"];
 
 /// Groups of the suite that compare with other programs, and those programs.
-const COMPARING: [(&str, &[&str]); 4] = [
+const COMPARING: [(&str, &[&str]); 5] = [
     ("needs_strace", &["strace", "sh", "find", "tar"]),
     ("needs_git", &["git"]),
-    ("needs_python3", &["python3"]),
+    ("needs_python3", &["python3", "bash", "flock", "mount", "losetup", "mkfs.ext4"]),
     ("needs_perf", &["perf"]),
+    ("needs_sh", &["sh", "mount", "mkfifo", "head", "sleep"]),
 ];
 /// The group that makes 32-bit calls.
 const IA32: &str = "needs_ia32";
 /// The group that asks for full speed on two processors.
 const SPEED: &str = "needs_speed";
+/// The group that asks for a machine that does nothing else, and is told so by a variable.
+const QUIET: &str = "needs_quiet";
+const QUIET_VARIABLE: &str = "TRACER_PAIRS";
+/// Groups about files and not about kernels.
+const OF_FILES: [&str; 2] = ["recording::", "readback::"];
 
 /// A group that cannot run.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +62,10 @@ pub(crate) fn missing_here(oracle: &Path) -> Vec<Missing> {
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         missing.push(Missing { group: SPEED, why: "needs two processors".to_owned() });
     }
+    if std::env::var_os(QUIET_VARIABLE).is_none() {
+        let why = format!("needs a machine that does nothing else; {QUIET_VARIABLE}=20 runs it");
+        missing.push(Missing { group: QUIET, why });
+    }
     missing
 }
 
@@ -69,7 +79,11 @@ pub(crate) fn missing_in_a_machine() -> Vec<Missing> {
             why: format!("no {} in the machine", programs.join(", ")),
         })
         .collect();
-    missing.push(Missing { group: SPEED, why: "emulated processors".to_owned() });
+    missing.extend([SPEED, QUIET].map(|group| Missing { group, why: "emulated processors".to_owned() }));
+    missing.extend(OF_FILES.map(|group| Missing {
+        group,
+        why: "about files, not kernels: runs on the machine's own".to_owned(),
+    }));
     missing
 }
 
@@ -113,6 +127,17 @@ mod tests {
     #[test]
     fn a_machine_lacks_what_is_compared_with_but_not_32_bit_calls() {
         let groups: Vec<&str> = missing_in_a_machine().iter().map(|missing| missing.group).collect();
-        assert_eq!(groups, ["needs_strace", "needs_git", "needs_python3", "needs_perf", "needs_speed"]);
+        let expected = [
+            "needs_strace",
+            "needs_git",
+            "needs_python3",
+            "needs_perf",
+            "needs_sh",
+            "needs_speed",
+            "needs_quiet",
+            "recording::",
+            "readback::",
+        ];
+        assert_eq!(groups, expected);
     }
 }
