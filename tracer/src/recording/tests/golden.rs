@@ -46,6 +46,14 @@ fn files_of_format_1_have_the_totals_they_had() {
     }
 }
 
+/// It must be recorded anew when the format changes: `tracer/demo/stage.sh`.
+#[test]
+fn the_incident_that_is_built_in_is_whole() {
+    let (items, end) = read(include_bytes!("../../../demo/incident.arrows")).expect("a recording");
+    assert_eq!(end, End::Clean);
+    assert!(items.len() > 20 && items.iter().any(|item| matches!(item, Item::Mark(_))));
+}
+
 /// A later version may say more; what was said then it still says.
 fn assert_is_kept(then: &Map<String, Value>, now: &Map<String, Value>) {
     for (field, value) in then {
