@@ -82,7 +82,8 @@ fn a_full_disk_ends_the_recording_and_not_the_command() {
 #[ignore = "root"]
 fn a_file_limit_ends_the_recording_and_not_the_tracer() {
     let (place, busy) = (Place::new(), Busy::start());
-    let line = format!("ulimit -f 200; \"$TRACER\" record --events -o \"$FILE\" -p {}", busy.0.pid);
+    // 10 MB: more than one batch of a program at full speed, and full within a second.
+    let line = format!("ulimit -f 20000; \"$TRACER\" record --events -o \"$FILE\" -p {}", busy.0.pid);
     let finished = sh(&line, &place.path());
     assert_failed_well(&finished, "why: File too large", &place.path());
 }
