@@ -377,9 +377,9 @@ fn an_hour_of_intervals_reports_in_two_seconds() {
     for second in 0..3600 {
         let (start_ns, end_ns) = (meta.start_ns + second * S, meta.start_ns + (second + 1) * S);
         let mut interval = Interval { start_ns, end_ns, ..Interval::default() };
-        for pid in 1..=40u32 {
+        for pid in 1..=20u32 {
             let process = ProcessId { pid, start_ns: 5 };
-            for nr in 0..12i32 {
+            for nr in 0..6i32 {
                 let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr } };
                 let calls = 1 + (second * 7 + u64::from(pid) * 13 + nr as u64) % 40;
                 interval.cells.insert(

@@ -121,8 +121,15 @@ impl Recorder {
         thread::Builder::new().name("recorder".to_owned()).spawn(move || {
             // Past `ulimit -f` this signal would end us all; without it the write fails.
             sys::block_signal(libc::SIGXFSZ);
-            let mut work =
-                Work { chunks, meta, plan, progress: shared, listeners, files: Segments::default() };
+            let mut work = Work {
+                chunks,
+                held: None,
+                meta,
+                plan,
+                progress: shared,
+                listeners,
+                files: Segments::default(),
+            };
             let end = match work.run(output) {
                 Ok(()) => RecordingEnd::Complete,
                 Err(error) if is_size_reached(&error) => RecordingEnd::SizeReached,
@@ -162,6 +169,8 @@ impl Recorder {
 /// What the thread has.
 struct Work {
     chunks: Chunks,
+    /// The first chunk of the next file.
+    held: Option<Chunk>,
     meta: Meta,
     plan: Plan,
     progress: Arc<Progress>,
@@ -180,7 +189,9 @@ impl Work {
         while let Some(file) = next.take() {
             let result = self.write_file(file);
             self.files.note_bytes(self.progress.bytes.load(Ordering::Relaxed));
-            if let Some(end_ns) = result? {
+            if let Some(end_ns) = result?
+                && self.wait_for_more()
+            {
                 self.meta.start_unix_ns += end_ns.saturating_sub(self.meta.start_ns);
                 self.meta.start_ns = end_ns;
                 self.files.drop_old(end_ns, self.plan.keep, self.plan.max_bytes);
@@ -188,6 +199,17 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// Whether anything is to come: a segment that could end with the run would have nothing in it.
+    fn wait_for_more(&mut self) -> bool {
+        while self.held.is_none() {
+            match self.chunks.next(FLUSH_EVERY) {
+                Ok(chunk) => self.held = chunk,
+                Err(_) => return false,
+            }
+        }
+        true
     }
 
     /// Writes one file. `Some` when another one is to follow, with the time at which it begins.
@@ -219,15 +241,34 @@ impl Work {
     }
 
     /// Writes chunks until this file ends: with the run, or with its segment at the time that is returned.
-    fn write_chunks(&self, writer: &mut Writer<Sink>, syncer: Option<&Syncer>) -> io::Result<Option<u64>> {
+    fn write_chunks(
+        &mut self,
+        writer: &mut Writer<Sink>,
+        syncer: Option<&Syncer>,
+    ) -> io::Result<Option<u64>> {
         let mut flushed = Instant::now();
+        let mut room = EventRoom::new(
+            self.plan.kind,
+            if self.plan.keep.is_some() { u64::MAX } else { self.plan.max_bytes },
+        );
         let segment_bytes = segments::share_of(self.plan.max_bytes);
         loop {
-            let Ok(chunk) = self.chunks.next(FLUSH_EVERY) else { return Ok(None) };
+            let received = match self.held.take() {
+                Some(chunk) => Some(chunk),
+                None => match self.chunks.next(FLUSH_EVERY) {
+                    Ok(chunk) => chunk,
+                    Err(_) => return Ok(None),
+                },
+            };
             let mut follows = None;
             let mut is_due = flushed.elapsed() >= FLUSH_EVERY;
-            if let Some(chunk) = chunk {
-                is_due |= chunk.interval.is_some();
+            let mut is_whole = false;
+            if let Some(mut chunk) = received {
+                if !room.is_there_for(writer.bytes_written(), chunk.records.len()) {
+                    chunk.records.clear();
+                }
+                is_whole = chunk.interval.is_some();
+                is_due |= is_whole;
                 follows = chunk.interval.as_ref().filter(|_| chunk.ends_segment).map(|one| one.end_ns);
                 self.write_chunk(writer, chunk)?;
             }
@@ -240,6 +281,12 @@ impl Work {
             }
             if follows.is_some() {
                 return Ok(follows);
+            }
+            if is_due {
+                room.note_written();
+            }
+            if room.is_used_up && is_whole {
+                return Err(io::Error::other(SizeReached));
             }
             if self.plan.keep.is_some() && writer.bytes_written() >= segment_bytes {
                 self.chunks.end_segment();
@@ -257,6 +304,41 @@ impl Work {
             Some(interval) => writer.interval(interval),
             None => Ok(()),
         }
+    }
+}
+
+/// How long events may still be written to a file of limited size. It has to end with an interval, which
+/// says in cells what the events left out, so events stop while there is room for one.
+struct EventRoom {
+    /// Bytes of the file for events; `u64::MAX` without a limit.
+    limit: u64,
+    /// Bytes that what was taken since the last batch will come to, about.
+    pending: u64,
+    is_used_up: bool,
+}
+
+impl EventRoom {
+    /// A record comes to 6 to 14 bytes of 88.
+    const SHRINKS_BY: u64 = 6;
+    /// Cells of an interval of a busy host.
+    const INTERVAL_BYTES: u64 = 128 << 10;
+
+    fn new(kind: Kind, max_bytes: u64) -> Self {
+        let is_limited = kind == Kind::Events && max_bytes < u64::MAX;
+        let kept = Self::INTERVAL_BYTES.min(max_bytes / 4);
+        Self { limit: if is_limited { max_bytes - kept } else { u64::MAX }, pending: 0, is_used_up: false }
+    }
+
+    /// Whether so many bytes of records may be written; once not, never again.
+    fn is_there_for(&mut self, written: u64, records_bytes: usize) -> bool {
+        self.pending += records_bytes as u64 / Self::SHRINKS_BY;
+        self.is_used_up |= written + self.pending > self.limit;
+        !self.is_used_up
+    }
+
+    /// A batch was written: its size is known.
+    fn note_written(&mut self) {
+        self.pending = 0;
     }
 }
 

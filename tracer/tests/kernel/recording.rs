@@ -305,12 +305,12 @@ fn the_largest_size_ends_a_recording_cleanly() {
     let start = Instant::now();
     let pid = oracle.pid.to_string();
     let finished =
-        run(&tracer(), &["record", "--events", "--max-size", "300K", "-o", &place.text, "-p", &pid], None);
+        run(&tracer(), &["record", "--events", "--max-size", "2M", "-o", &place.text, "-p", &pid], None);
     assert!(finished.status.success() && start.elapsed() < Duration::from_mins(1), "{}", finished.stderr);
     assert!(finished.stderr.contains("--max-size"), "{}", finished.stderr);
     let contents = read(&place.path());
     let bytes = place.path().metadata().expect("a file").len();
     assert_eq!(contents.end, End::Clean);
-    assert!((100_000..=300 << 10).contains(&bytes) && contents.events > 1_000, "{bytes}");
+    assert!((1_000_000..=2 << 20).contains(&bytes) && contents.events > 1_000, "{bytes}");
     signal(oracle.pid, 9);
 }
