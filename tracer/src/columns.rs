@@ -2,6 +2,7 @@
 //! screen, the text tables, the sort menu and the help all read it, so a figure is the same everywhere.
 
 mod cell;
+mod open;
 mod row;
 
 use std::cmp::Ordering;
@@ -12,6 +13,7 @@ use crate::snapshot::ProcessRow;
 use crate::syscalls::errno;
 pub use cell::{age, clip, fit, whole};
 use cell::{ago, dash, in_flight_text, rate, share, span};
+pub use open::OPEN_CALLS;
 pub use row::{Context, Rank, Row, is_stuck, rank};
 use row::{busy_ns, call_of, errno_of, latency_of, process_of, stats_of};
 

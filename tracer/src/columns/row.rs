@@ -1,6 +1,7 @@
 //! What a line of a table is about, where it belongs, and which figures its columns are taken from.
 
 use super::Scope;
+use crate::interval::InFlight;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 
 /// Open calls younger than this are not called stuck, whatever their history says.
@@ -15,6 +16,8 @@ pub enum Row<'a> {
     Call(&'a CallRow),
     /// One errno of one syscall of one process.
     Error(&'a ProcessRow, &'a CallRow, &'a ErrnoRow),
+    /// One open call. Latencies are those of the calls of its kind and process that returned.
+    Open(&'a ProcessRow, &'a CallRow, &'a InFlight),
     /// The sum of a table. It has no latencies: those of different calls taken together say nothing.
     Sum {
         /// All calls of its rows.
@@ -67,6 +70,11 @@ impl Context {
         }
     }
 
+    /// How long a call has been open.
+    pub fn age_ns(&self, open: &InFlight) -> u64 {
+        self.end_ns.saturating_sub(open.enter_ns)
+    }
+
     pub(super) fn per_second(&self, recent: u64) -> f64 {
         if self.recent_ns == 0 { 0.0 } else { recent as f64 * 1e9 / self.recent_ns as f64 }
     }
@@ -88,10 +96,10 @@ impl Context {
 }
 
 /// Where `row` belongs before any column is compared.
-pub fn rank(row: Row<'_>, scope: Scope) -> Rank {
+pub fn rank(row: Row<'_>, at: &Context) -> Rank {
     match row {
         Row::Process(process) => {
-            let worked = match scope {
+            let worked = match at.scope {
                 Scope::Interval => process.work.recent_calls,
                 Scope::Total => process.work.calls,
             };
@@ -104,8 +112,11 @@ pub fn rank(row: Row<'_>, scope: Scope) -> Rank {
             }
         }
         Row::Call(call) if is_stuck(call) => Rank::Stuck,
+        Row::Open(_, call, open) if is_stuck_for(call, at.age_ns(open)) => Rank::Stuck,
         // A wait that times out or is interrupted is no failure of work either.
-        Row::Call(call) | Row::Error(_, call, _) if call.waits_by_design => Rank::Waiting,
+        Row::Call(call) | Row::Error(_, call, _) | Row::Open(_, call, _) if call.waits_by_design => {
+            Rank::Waiting
+        }
         _ => Rank::Work,
     }
 }
@@ -113,22 +124,24 @@ pub fn rank(row: Row<'_>, scope: Scope) -> Rank {
 /// Whether a call that does not wait by design has been open for a second, and for longer than 99 in 100
 /// calls like it ever took.
 pub fn is_stuck(call: &CallRow) -> bool {
-    !call.waits_by_design
-        && call.stats.in_flight > 0
-        && call.stats.oldest_in_flight_ns >= STUCK_NS
-        && call.stats.quantile_ns(0.99).is_none_or(|p99| call.stats.oldest_in_flight_ns > p99)
+    call.stats.in_flight > 0 && is_stuck_for(call, call.stats.oldest_in_flight_ns)
+}
+
+/// The same of a call of this kind that has been open for so long.
+fn is_stuck_for(call: &CallRow, age_ns: u64) -> bool {
+    !call.waits_by_design && age_ns >= STUCK_NS && call.stats.quantile_ns(0.99).is_none_or(|p99| age_ns > p99)
 }
 
 pub(super) fn process_of(row: Row<'_>) -> Option<&ProcessRow> {
     match row {
-        Row::Process(process) | Row::Error(process, ..) => Some(process),
+        Row::Process(process) | Row::Error(process, ..) | Row::Open(process, ..) => Some(process),
         Row::Call(_) | Row::Sum { .. } => None,
     }
 }
 
 pub(super) fn call_of(row: Row<'_>) -> Option<&CallRow> {
     match row {
-        Row::Call(call) | Row::Error(_, call, _) => Some(call),
+        Row::Call(call) | Row::Error(_, call, _) | Row::Open(_, call, _) => Some(call),
         Row::Process(_) | Row::Sum { .. } => None,
     }
 }
@@ -146,7 +159,7 @@ pub(super) fn stats_of(row: Row<'_>) -> Option<&CallStats> {
         Row::Process(process) => Some(&process.all),
         Row::Call(call) => Some(&call.stats),
         Row::Sum { all, .. } => Some(all),
-        Row::Error(..) => None,
+        Row::Error(..) | Row::Open(..) => None,
     }
 }
 
@@ -154,7 +167,7 @@ pub(super) fn stats_of(row: Row<'_>) -> Option<&CallStats> {
 pub(super) fn latency_of(row: Row<'_>) -> Option<&CallStats> {
     match row {
         Row::Process(process) => Some(&process.work),
-        Row::Call(call) => Some(&call.stats),
+        Row::Call(call) | Row::Open(_, call, _) => Some(&call.stats),
         Row::Sum { .. } | Row::Error(..) => None,
     }
 }
@@ -163,7 +176,16 @@ pub(super) fn busy_ns(row: Row<'_>, at: &Context) -> Option<u64> {
     match row {
         Row::Sum { busy_ns, .. } => Some(busy_ns),
         Row::Call(call) if call.waits_by_design => None,
+        Row::Open(..) => None,
         _ => latency_of(row).map(|stats| at.time_ns(stats)),
+    }
+}
+
+/// How long the call of a row has been open.
+pub(super) fn open_ns(row: Row<'_>, at: &Context) -> Option<u64> {
+    match row {
+        Row::Open(.., open) => Some(at.age_ns(open)),
+        _ => None,
     }
 }
 

@@ -161,8 +161,7 @@ fn write_processes(
         }
         table.write_row(out, row)?;
     }
-    let detailed =
-        shown.iter().filter(|&&row| columns::rank(row, at.scope) < Rank::Waiting).take(limits.detailed);
+    let detailed = shown.iter().filter(|&&row| columns::rank(row, at) < Rank::Waiting).take(limits.detailed);
     for row in detailed {
         if let Row::Process(process) = row {
             writeln!(out, "\ncalls of {}", columns::process_label(process))?;
@@ -233,7 +232,7 @@ fn sorted<'a>(rows: Vec<Row<'a>>, set: &[Column], by: &str, at: &Context) -> Vec
     let key = columns::find(set, at.scope, by).map(|index| set[index].key);
     let sort_key = |row| key.map_or(SortKey::Number(0.0), |key| key(row, at));
     let mut keyed: Vec<_> =
-        rows.into_iter().map(|row| (columns::rank(row, at.scope), sort_key(row), row)).collect();
+        rows.into_iter().map(|row| (columns::rank(row, at), sort_key(row), row)).collect();
     keyed.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(&a.1)));
     keyed.into_iter().map(|(_, _, row)| row).collect()
 }
@@ -255,7 +254,7 @@ impl<'a> Table<'a> {
     }
 
     fn write_row(&self, out: &mut impl Write, row: Row<'_>) -> io::Result<()> {
-        let mark = if columns::rank(row, self.at.scope) == Rank::Stuck { "! " } else { "  " };
+        let mark = if columns::rank(row, self.at) == Rank::Stuck { "! " } else { "  " };
         self.write_line(out, mark, |column| (column.text)(row, self.at))
     }
 

@@ -96,11 +96,13 @@ pub(crate) enum View {
     Calls,
     /// Errors of all processes.
     Errors,
+    /// Open calls of all processes.
+    Open,
 }
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub(crate) const ALL: [Self; 3] = [Self::Processes, Self::Calls, Self::Errors];
+    pub(crate) const ALL: [Self; 4] = [Self::Processes, Self::Calls, Self::Errors, Self::Open];
 
     /// Its name.
     pub(crate) const fn name(self) -> &'static str {
@@ -108,6 +110,7 @@ impl View {
             Self::Processes => "processes",
             Self::Calls => "syscalls",
             Self::Errors => "errors",
+            Self::Open => "in flight",
         }
     }
 }

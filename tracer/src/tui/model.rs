@@ -37,6 +37,8 @@ pub(crate) enum Screen {
     Call(Subject, CallKey),
     /// The errors of all processes.
     Errors,
+    /// The open calls of all processes.
+    Open,
 }
 
 impl Screen {
@@ -46,6 +48,7 @@ impl Screen {
             View::Processes => Self::Processes,
             View::Calls => Self::Calls(Subject::All),
             View::Errors => Self::Errors,
+            View::Open => Self::Open,
         }
     }
 
@@ -55,6 +58,7 @@ impl Screen {
             Self::Processes => 0,
             Self::Calls(_) | Self::Call(..) => 1,
             Self::Errors => 2,
+            Self::Open => 3,
         }
     }
 }
@@ -143,8 +147,8 @@ pub(crate) struct Model {
     pub(crate) show_waiting: bool,
     /// Filter.
     pub(crate) filter: Filter,
-    /// Orders of the tables of processes, syscalls, errors.
-    sorts: [Sort; 3],
+    /// Orders of the tables of processes, syscalls, errors, open calls.
+    sorts: [Sort; 4],
     /// Rows of the screen, in order.
     pub(crate) rows: Rows,
 }
@@ -176,6 +180,7 @@ impl Model {
                 sort_by(Screen::Processes, "busy"),
                 sort_by(Screen::Calls(Subject::All), "busy"),
                 sort_by(Screen::Errors, "now"),
+                sort_by(Screen::Open, "open_for"),
             ],
             rows: Rows::default(),
         };
@@ -248,6 +253,7 @@ impl Model {
         match screen {
             Screen::Processes => View::Processes.name().to_owned(),
             Screen::Errors => View::Errors.name().to_owned(),
+            Screen::Open => View::Open.name().to_owned(),
             Screen::Calls(Subject::All) => View::Calls.name().to_owned(),
             Screen::Calls(Subject::One(key, comm)) => self
                 .shown

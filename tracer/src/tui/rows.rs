@@ -38,6 +38,8 @@ pub(crate) enum RowKey {
     Call(CallKey),
     /// An errno of a syscall of a process.
     Error(ProcessKey, CallKey, u16),
+    /// A thread of a process, in a call that is open.
+    Open(ProcessKey, u32),
 }
 
 /// Where the row is in the snapshot it was computed from.
@@ -46,6 +48,7 @@ enum Place {
     Process(usize),
     Call(usize),
     Error(usize, usize, usize),
+    Open(usize, usize, usize),
 }
 
 /// A row.
@@ -102,6 +105,7 @@ pub(crate) fn columns_of(screen: Screen) -> &'static [Column] {
         Screen::Processes => &columns::PROCESSES,
         Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_OF_PROCESS,
         Screen::Errors => &columns::ERRNOS,
+        Screen::Open => &columns::OPEN_CALLS,
     }
 }
 
@@ -109,53 +113,81 @@ impl Rows {
     /// The rows of `snapshot` for this choice.
     pub(crate) fn compute(snapshot: &Snapshot, choice: &Choice<'_>) -> Self {
         let mut rows = Self::default();
-        let filter = choice.filter;
-        let mut entries = Vec::new();
-        match choice.screen {
-            Screen::Processes => {
-                for (index, process) in snapshot.processes.iter().enumerate() {
-                    if filter.fits_process(process) {
-                        let key = RowKey::Process(ProcessKey::of(process));
-                        entries.push(Entry { key, place: Place::Process(index) });
-                    } else {
-                        rows.filtered_out += 1;
-                    }
-                }
-            }
+        let entries = match choice.screen {
+            Screen::Processes => rows.processes(snapshot, choice.filter),
             Screen::Calls(subject) | Screen::Call(subject, _) => {
-                rows.calls = calls_of(snapshot, subject, filter);
-                let process = match rows.calls {
-                    Calls::Of(index) => snapshot.processes.get(index),
-                    _ => None,
-                };
-                let calls = rows.calls(snapshot);
-                let all = calls.len();
-                let fitting = calls.iter().enumerate().filter(|(_, call)| filter.fits_call(process, call));
-                entries.extend(
-                    fitting.map(|(index, call)| Entry {
-                        key: RowKey::Call(call.call),
-                        place: Place::Call(index),
-                    }),
-                );
-                rows.filtered_out = all - entries.len();
+                rows.calls_of(snapshot, subject, choice.filter)
             }
-            Screen::Errors => {
-                for (p, process) in snapshot.processes.iter().enumerate() {
-                    for (c, call) in process.calls.iter().enumerate() {
-                        for (e, errno) in call.errnos.iter().enumerate() {
-                            if filter.fits_errno(process, call, errno) {
-                                let key = RowKey::Error(ProcessKey::of(process), call.call, errno.errno);
-                                entries.push(Entry { key, place: Place::Error(p, c, e) });
-                            } else {
-                                rows.filtered_out += 1;
-                            }
-                        }
+            Screen::Errors => rows.errors(snapshot, choice.filter),
+            Screen::Open => rows.open_calls(snapshot, choice.filter),
+        };
+        rows.sort(snapshot, choice, entries);
+        rows
+    }
+
+    fn processes(&mut self, snapshot: &Snapshot, filter: &Filter) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(snapshot.processes.len());
+        for (index, process) in snapshot.processes.iter().enumerate() {
+            if filter.fits_process(process) {
+                let key = RowKey::Process(ProcessKey::of(process));
+                entries.push(Entry { key, place: Place::Process(index) });
+            } else {
+                self.filtered_out += 1;
+            }
+        }
+        entries
+    }
+
+    fn calls_of(&mut self, snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Vec<Entry> {
+        self.calls = calls_of(snapshot, subject, filter);
+        let process = match self.calls {
+            Calls::Of(index) => snapshot.processes.get(index),
+            _ => None,
+        };
+        let calls = self.calls(snapshot);
+        let fitting = calls.iter().enumerate().filter(|(_, call)| filter.fits_call(process, call));
+        let entries: Vec<Entry> = fitting
+            .map(|(index, call)| Entry { key: RowKey::Call(call.call), place: Place::Call(index) })
+            .collect();
+        self.filtered_out = calls.len() - entries.len();
+        entries
+    }
+
+    fn errors(&mut self, snapshot: &Snapshot, filter: &Filter) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (p, process) in snapshot.processes.iter().enumerate() {
+            for (c, call) in process.calls.iter().enumerate() {
+                for (e, errno) in call.errnos.iter().enumerate() {
+                    if filter.fits_errno(process, call, errno) {
+                        let key = RowKey::Error(ProcessKey::of(process), call.call, errno.errno);
+                        entries.push(Entry { key, place: Place::Error(p, c, e) });
+                    } else {
+                        self.filtered_out += 1;
                     }
                 }
             }
         }
-        rows.sort(snapshot, choice, entries);
-        rows
+        entries
+    }
+
+    fn open_calls(&mut self, snapshot: &Snapshot, filter: &Filter) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (p, process) in snapshot.processes.iter().enumerate() {
+            for (c, call) in process.calls.iter().enumerate().filter(|(_, call)| !call.in_flight.is_empty()) {
+                if !filter.fits_call(Some(process), call) {
+                    self.filtered_out += call.in_flight.len();
+                    continue;
+                }
+                let key = |tid| RowKey::Open(ProcessKey::of(process), tid);
+                entries.extend(
+                    call.in_flight
+                        .iter()
+                        .enumerate()
+                        .map(|(o, open)| Entry { key: key(open.tid), place: Place::Open(p, c, o) }),
+                );
+            }
+        }
+        entries
     }
 
     fn sort(&mut self, snapshot: &Snapshot, choice: &Choice<'_>, entries: Vec<Entry>) {
@@ -167,7 +199,7 @@ impl Rows {
             .filter_map(|entry| {
                 let row = self.row(snapshot, entry)?;
                 let key = column.map_or(SortKey::Number(0.0), |column| (column.key)(row, &at));
-                Some((columns::rank(row, choice.scope), key, entry))
+                Some((columns::rank(row, &at), key, entry))
             })
             .collect();
         keyed.sort_unstable_by(|(rank_a, key_a, a), (rank_b, key_b, b)| {
@@ -200,6 +232,11 @@ impl Rows {
                 let process = snapshot.processes.get(process)?;
                 let call = process.calls.get(call)?;
                 Some(Row::Error(process, call, call.errnos.get(errno)?))
+            }
+            Place::Open(process, call, open) => {
+                let process = snapshot.processes.get(process)?;
+                let call = process.calls.get(call)?;
+                Some(Row::Open(process, call, call.in_flight.get(open)?))
             }
         }
     }

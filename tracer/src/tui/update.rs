@@ -154,8 +154,8 @@ fn open_selected(model: &mut Model) {
             Screen::Calls(Subject::One(key, process.comm))
         }
         (RowKey::Call(call), Screen::Calls(subject), _) => Screen::Call(subject, call),
-        (RowKey::Error(_, call, _), _, Some(Row::Error(process, ..))) => {
-            Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call)
+        (_, _, Some(Row::Error(process, call, _) | Row::Open(process, call, _))) => {
+            Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call.call)
         }
         _ => return,
     };

@@ -423,6 +423,15 @@ pub(crate) static BINDINGS: &[Binding] = &[
         command: Command::View(View::Errors),
     },
     Binding {
+        keys: &[char('4')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "4",
+        footer: None,
+        help: "calls in flight of all processes",
+        command: Command::View(View::Open),
+    },
+    Binding {
         keys: &[key(KeyCode::Down), char('j')],
         modes: LISTS,
         origins: EVERY,

@@ -108,13 +108,14 @@ pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
         let text = format!("filter: {}", human::safe_text(model.filter.text().as_bytes()));
         right.push(Piece::new(text, theme.note(), 1));
     }
-    let span = match model.scope {
+    match model.scope {
         Scope::Interval => {
-            format!("last {}, latency since start", human::duration(model.shown.recent_ns))
+            let span = format!("last {}", human::duration(model.shown.recent_ns));
+            right.push(Piece::new(span, theme.dim(), 4));
+            right.push(Piece::new("latency since start", theme.dim(), 6));
         }
-        Scope::Total => "totals since start".to_owned(),
-    };
-    right.push(Piece::new(span, theme.dim(), 4));
+        Scope::Total => right.push(Piece::new("since start", theme.dim(), 4)),
+    }
     put(buffer, area, 0, &justified(left, right, usize::from(area.width)));
 }
 
@@ -122,7 +123,7 @@ fn path_of(model: &Model) -> String {
     let mut names = Vec::new();
     let mut before = None;
     for screen in model.path() {
-        if let (Screen::Call(subject, _), Some(Screen::Errors)) = (screen, before) {
+        if let (Screen::Call(subject, _), Some(Screen::Errors | Screen::Open)) = (screen, before) {
             names.push(model.name_of(Screen::Calls(subject)));
         }
         names.push(model.name_of(screen));

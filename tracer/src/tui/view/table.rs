@@ -74,7 +74,7 @@ fn draw_row(
     at: u16,
 ) {
     let theme = model.theme;
-    let (mark, style) = match columns::rank(row, model.scope) {
+    let (mark, style) = match columns::rank(row, &model.context()) {
         Rank::Stuck => ("!", theme.stuck()),
         Rank::Work => (if is_selected { ">" } else { " " }, theme.plain()),
         Rank::Waiting => (if is_selected { ">" } else { " " }, theme.dim()),
@@ -118,6 +118,7 @@ fn why_empty(model: &Model) -> String {
         _ if model.shown.generation == 0 => "waiting for the first figures".to_owned(),
         Screen::Processes => "no calls seen yet".to_owned(),
         Screen::Errors => "no call has failed".to_owned(),
+        Screen::Open => "no call is open".to_owned(),
         Screen::Calls(_) | Screen::Call(..) => {
             "no calls: none was seen yet, or the process ended and was summed up (Esc goes back)".to_owned()
         }
