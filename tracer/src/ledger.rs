@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+mod account;
+
+pub use account::{ACCOUNT, Item, Role};
 use tracer_common::ledger::{COUNTERS, Counter};
 
 /// Counters of a span of time. Adding two spans gives the longer span.

@@ -16,10 +16,20 @@ pub struct RunInfo {
     pub part: Option<String>,
     /// Program family: `raw` or `classic`.
     pub family: String,
+    /// Why it is that one; empty where that is not known.
+    pub family_why: String,
+    /// Kernel, machine and version of the tool in words, `kernel 6.12.30, x86_64, 8 CPUs, tracer 0.1.0`.
+    pub machine: String,
     /// Fill of the fullest ring, 0 to 1.
     pub ring_fill: f64,
+    /// The highest fill of any ring since the start, 0 to 1.
+    pub ring_peak: f64,
     /// CPU time of the tracer itself over the last interval, in percent of one CPU.
     pub own_cpu_percent: f64,
+    /// Resident memory of the tracer itself; `None` where that is not known.
+    pub own_rss_bytes: Option<u64>,
+    /// CPU time to take one record out of a ring and fold it, over the last interval, in ns; `None` without any.
+    pub drain_ns_per_record: Option<f64>,
     /// Time our programs add to one call, in ns; `None` where the kernel does not measure it.
     pub ns_per_call: Option<f64>,
     /// Where the figures come from.
@@ -69,6 +79,18 @@ pub struct Meta {
     pub start_unix_ns: u64,
     /// What the reader must know about these figures.
     pub notices: Vec<String>,
+}
+
+impl Meta {
+    /// Kernel, machine and version of the tool, in words.
+    pub fn machine(&self) -> String {
+        let mut words = vec![format!("kernel {}", self.kernel), self.arch.clone()];
+        if self.cpus > 0 {
+            words.push(crate::human::plural(u64::from(self.cpus), "CPU"));
+        }
+        words.push(format!("tracer {}", self.version));
+        words.join(", ")
+    }
 }
 
 /// Where figures come from.

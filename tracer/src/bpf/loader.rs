@@ -66,6 +66,18 @@ impl Family {
         }
     }
 
+    /// Why it is used on a kernel of this release: because it was asked for, or because it is the best one.
+    pub fn why(self, release: &str, is_asked_for: bool) -> &'static str {
+        match (is_asked_for, self, Self::for_release(release)) {
+            (true, Self::Raw, Self::Classic) => {
+                "asked for, although this kernel can preempt and then skip them"
+            }
+            (true, ..) => "asked for",
+            (false, Self::Raw, _) => "the cheaper kind, and this kernel does not preempt them",
+            (false, Self::Classic, _) => "this kernel could preempt raw ones and then skip calls",
+        }
+    }
+
     /// Whether a program of this family can be preempted by another one on its CPU.
     fn is_preemptible_on(self, release: &str) -> bool {
         self == Self::Raw && Self::for_release(release) == Self::Classic

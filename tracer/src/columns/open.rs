@@ -13,7 +13,12 @@ const OPEN_FOR: Column = Column {
     about: "how long the call has not returned",
     width: 9,
     max_width: 9,
-    text: |row, at| open_ns(row, at).map_or_else(dash, age),
+    text: |row, at| match open_ns(row, at) {
+        None => dash(),
+        // Entered after the figures were taken, a moment before the list of open calls was.
+        Some(0) => "just now".to_owned(),
+        Some(ns) => age(ns),
+    },
     key: |row, at| number(open_ns(row, at)),
     ..FIGURE
 };

@@ -1,11 +1,16 @@
 //! What a line of a table is about, where it belongs, and which figures its columns are taken from.
 
 use super::Scope;
+use crate::findings;
 use crate::interval::InFlight;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 
 /// Open calls younger than this are not called stuck, whatever their history says.
 const STUCK_NS: u64 = 1_000_000_000;
+
+/// Calls that make a habit, where it is not known how soon a call should return: a shell reads from its terminal
+/// for as long as nobody types.
+const CALLS_FOR_HABIT: u64 = 20;
 
 /// What a line of a table is about.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +134,11 @@ pub fn is_stuck(call: &CallRow) -> bool {
 
 /// The same of a call of this kind that has been open for so long.
 fn is_stuck_for(call: &CallRow, age_ns: u64) -> bool {
-    !call.waits_by_design && age_ns >= STUCK_NS && call.stats.quantile_ns(0.99).is_none_or(|p99| age_ns > p99)
+    let has_habit = call.stats.latencies.count() >= CALLS_FOR_HABIT;
+    !call.waits_by_design
+        && age_ns >= STUCK_NS
+        && (has_habit || findings::is_prompt(call.call))
+        && call.stats.quantile_ns(0.99).is_none_or(|p99| age_ns > p99)
 }
 
 pub(super) fn process_of(row: Row<'_>) -> Option<&ProcessRow> {

@@ -53,11 +53,15 @@ impl Attached {
         let mut kernel = Kernel::load(&plan)?;
         let start_ns = sys::monotonic_ns();
         found.attach(&mut kernel)?;
-        let info = RunInfo {
+        let mut info = RunInfo {
             target: found.label(&tracing.target),
             host: host_name(),
             filter: filter_words(tracing),
             family: kernel.family().name().to_owned(),
+            family_why: kernel
+                .family()
+                .why(&kernel_release(), tracing.family != FamilyChoice::Auto)
+                .to_owned(),
             notices: [found.notices(), notices(&kernel, tracing)].concat(),
             ..RunInfo::default()
         };
@@ -79,6 +83,7 @@ impl Attached {
             start_unix_ns: unix_ns(),
             notices: info.notices.clone(),
         };
+        info.machine = meta.machine();
         Ok(Self { kernel, found, meta, info })
     }
 
@@ -147,7 +152,10 @@ impl Session {
                 tick = self.ticks.recv() => {
                     let tick = tick?;
                     self.info.ring_fill = tick.ring_fill;
+                    self.info.ring_peak = self.info.ring_peak.max(tick.ring_fill);
+                    self.info.drain_ns_per_record = tick.drained.ns_per_record();
                     self.info.own_cpu_percent = self.cost.percent();
+                    self.info.own_rss_bytes = own_rss_bytes();
                     self.info.notices.extend(tick.log.iter().cloned());
                     if tick.last {
                         self.info.ended.get_or_insert_with(|| "stopped".to_owned());
@@ -306,6 +314,14 @@ impl OwnCost {
         *self = now;
         share * 100.0
     }
+}
+
+/// Resident memory of our own process.
+fn own_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 fn plan(tracing: &Tracing, found: &Found) -> Plan {

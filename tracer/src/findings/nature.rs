@@ -69,6 +69,11 @@ pub(super) fn nature(call: CallKey) -> Nature {
     }
 }
 
+/// Whether it should return soon whoever makes it: what it waits for is a device or a lock.
+pub fn is_prompt(call: CallKey) -> bool {
+    nature(call) == Nature::Prompt
+}
+
 /// Whether it is how threads wait for other threads.
 pub(super) fn waits_for_threads(call: CallKey) -> bool {
     matches!(&*plain_name(call), "futex" | "futex_time64" | "futex_wait" | "futex_waitv")

@@ -30,10 +30,28 @@ pub struct Tick {
     pub interval: Interval,
     /// Highest fill of any ring in it, 0 to 1.
     pub ring_fill: f64,
+    /// Records that were taken out of the rings in it, and the CPU time that took.
+    pub drained: Drained,
     /// Lines of the programs' log.
     pub log: Vec<String>,
     /// Whether this is the last one: the programs are detached and the ledger is exact.
     pub last: bool,
+}
+
+/// Work of the drain thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drained {
+    /// Records.
+    pub records: u64,
+    /// CPU time, in ns.
+    pub cpu_ns: u64,
+}
+
+impl Drained {
+    /// CPU time of one record, in ns; `None` without any.
+    pub fn ns_per_record(self) -> Option<f64> {
+        (self.records > 0).then(|| self.cpu_ns as f64 / self.records as f64)
+    }
 }
 
 /// What the drain thread is asked while it runs.
@@ -163,8 +181,9 @@ impl Drain {
     }
 
     fn drain(&mut self) -> usize {
+        let since_ns = sys::thread_cpu_ns();
         let fold = &mut self.fold;
-        match self.tap.as_mut().filter(|tap| tap.wants_records()) {
+        let records = match self.tap.as_mut().filter(|tap| tap.wants_records()) {
             None => self.kernel.rings.drain(|record| fold.take(record)),
             Some(tap) => {
                 let now_ns = monotonic_ns();
@@ -173,7 +192,10 @@ impl Drain {
                     tap.take(record, fold, now_ns);
                 })
             }
-        }
+        };
+        self.pending.drained.records += records as u64;
+        self.pending.drained.cpu_ns += sys::thread_cpu_ns() - since_ns;
+        records
     }
 
     /// Does what was asked about recording. A recording begins and ends with an interval, so that what it holds

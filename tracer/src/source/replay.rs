@@ -77,6 +77,7 @@ pub fn status_of(meta: &Meta) -> RunInfo {
         host: meta.host.clone(),
         filter: (!meta.filter.is_empty()).then(|| meta.filter.clone()),
         family: meta.family.clone(),
+        machine: meta.machine(),
         origin: Origin::Replay,
         notices: meta.notices.clone(),
         ..RunInfo::default()

@@ -135,6 +135,8 @@ pub(crate) fn snapshot(processes: Vec<ProcessRow>) -> Snapshot {
     }
     snapshot.ledger.kernel[Counter::Streamed as usize] = snapshot.all.calls;
     snapshot.ledger.kernel[Counter::Paired as usize] = snapshot.all.calls;
+    snapshot.ledger.kernel[Counter::ExitSeen as usize] = snapshot.all.calls;
+    snapshot.ledger.kernel[Counter::EnterSeen as usize] = snapshot.all.calls + snapshot.all.in_flight;
     snapshot.ledger.aggregated = snapshot.all.calls;
     snapshot.processes = processes;
     snapshot

@@ -98,11 +98,24 @@ pub(crate) enum View {
     Errors,
     /// Open calls of all processes.
     Open,
+    /// How the tracer itself is.
+    Health,
 }
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub(crate) const ALL: [Self; 4] = [Self::Processes, Self::Calls, Self::Errors, Self::Open];
+    pub(crate) const ALL: [Self; 5] = [Self::Processes, Self::Calls, Self::Errors, Self::Open, Self::Health];
+
+    /// The key that leads to it.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Processes => 1,
+            Self::Calls => 2,
+            Self::Errors => 3,
+            Self::Open => 4,
+            Self::Health => 6,
+        }
+    }
 
     /// Its name.
     pub(crate) const fn name(self) -> &'static str {
@@ -111,6 +124,7 @@ impl View {
             Self::Calls => "syscalls",
             Self::Errors => "errors",
             Self::Open => "in flight",
+            Self::Health => "health",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::layout;
 use super::message::View;
 use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
 use super::theme::Theme;
+use super::view::health;
 use crate::columns::{self, Context, Row, Scope};
 use crate::interval::CallKey;
 use crate::process::Comm;
@@ -39,6 +40,8 @@ pub(crate) enum Screen {
     Errors,
     /// The open calls of all processes.
     Open,
+    /// How the tracer itself is.
+    Health,
 }
 
 impl Screen {
@@ -49,13 +52,20 @@ impl Screen {
             View::Calls => Self::Calls(Subject::All),
             View::Errors => Self::Errors,
             View::Open => Self::Open,
+            View::Health => Self::Health,
         }
+    }
+
+    /// Whether it is a page to scroll, and not a table with a selected row.
+    pub(crate) fn is_page(self) -> bool {
+        matches!(self, Self::Call(..) | Self::Health)
     }
 
     /// Index of its table's order in [`Model::sorts`].
     fn table(self) -> usize {
         match self {
-            Self::Processes => 0,
+            // Health has none to sort.
+            Self::Processes | Self::Health => 0,
             Self::Calls(_) | Self::Call(..) => 1,
             Self::Errors => 2,
             Self::Open => 3,
@@ -217,14 +227,13 @@ impl Model {
             (Some(Overlay::Jump), _) => Mode::Jump,
             (Some(Overlay::SortMenu(_)), _) => Mode::SortMenu,
             (Some(Overlay::Help(_)), _) => Mode::Help,
-            (None, Screen::Call(..)) => Mode::Detail,
-            (None, _) => Mode::Table,
+            (None, _) => self.mode_below(),
         }
     }
 
     /// What keys mean below the overlay.
     pub(crate) fn mode_below(&self) -> Mode {
-        if matches!(self.screen(), Screen::Call(..)) { Mode::Detail } else { Mode::Table }
+        if self.screen().is_page() { Mode::Detail } else { Mode::Table }
     }
 
     /// Spans of the figures shown.
@@ -254,6 +263,7 @@ impl Model {
             Screen::Processes => View::Processes.name().to_owned(),
             Screen::Errors => View::Errors.name().to_owned(),
             Screen::Open => View::Open.name().to_owned(),
+            Screen::Health => View::Health.name().to_owned(),
             Screen::Calls(Subject::All) => View::Calls.name().to_owned(),
             Screen::Calls(Subject::One(key, comm)) => self
                 .shown
@@ -379,6 +389,17 @@ impl Model {
         }
     }
 
+    /// The last line that a page can begin with.
+    pub(crate) fn last_top(&self) -> usize {
+        match self.screen() {
+            Screen::Health => {
+                let height = layout::table_height(self) + 1;
+                health::lines(self, usize::from(self.size.0)).len().saturating_sub(height)
+            }
+            _ => self.call().map_or(0, |call| call.in_flight.len().saturating_sub(1)),
+        }
+    }
+
     /// Computes the rows again and finds the selected one among them.
     pub(crate) fn refresh(&mut self) {
         let choice = Choice {
@@ -389,8 +410,8 @@ impl Model {
             show_waiting: self.show_waiting,
         };
         self.rows = Rows::compute(&self.shown, &choice);
-        if matches!(self.screen(), Screen::Call(..)) {
-            let last = self.call().map_or(0, |call| call.in_flight.len().saturating_sub(1));
+        if self.screen().is_page() {
+            let last = self.last_top();
             self.change_cursor(|cursor| cursor.top = cursor.top.min(last));
             return;
         }
@@ -405,7 +426,7 @@ impl Model {
 
     /// Scrolls as little as possible so that the selected row is on the screen.
     pub(crate) fn keep_selection_visible(&mut self) {
-        if matches!(self.screen(), Screen::Call(..)) {
+        if self.screen().is_page() {
             return;
         }
         let (line, height) = (self.line_of(self.cursor().index), layout::table_height(self));

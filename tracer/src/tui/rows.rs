@@ -106,6 +106,7 @@ pub(crate) fn columns_of(screen: Screen) -> &'static [Column] {
         Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_OF_PROCESS,
         Screen::Errors => &columns::ERRNOS,
         Screen::Open => &columns::OPEN_CALLS,
+        Screen::Health => &[],
     }
 }
 
@@ -120,6 +121,7 @@ impl Rows {
             }
             Screen::Errors => rows.errors(snapshot, choice.filter),
             Screen::Open => rows.open_calls(snapshot, choice.filter),
+            Screen::Health => Vec::new(),
         };
         rows.sort(snapshot, choice, entries);
         rows

@@ -22,6 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::timeline::Motion;
 
 mod findings;
+mod health;
 mod open;
 mod replay;
 

@@ -136,9 +136,8 @@ fn on_screen(model: &mut Model, command: Command) {
 
 fn move_on_screen(model: &mut Model, command: Command) {
     let page = layout::table_height(model);
-    if matches!(model.screen(), Screen::Call(..)) {
-        let last = model.call().map_or(0, |call| call.in_flight.len().saturating_sub(1));
-        let top = moved(command, model.cursor().top, page / 2, last);
+    if model.screen().is_page() {
+        let top = moved(command, model.cursor().top, page / 2, model.last_top());
         model.scroll_to(top);
         return;
     }

@@ -77,7 +77,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
         origins: EVERY,
         label: "Esc Backspace",
         footer: Some(("Esc", "back")),
-        help: "back to the syscalls",
+        help: "back to where it was opened",
         command: Command::Back,
     },
     Binding {
@@ -430,6 +430,15 @@ pub(crate) static BINDINGS: &[Binding] = &[
         footer: None,
         help: "calls in flight of all processes",
         command: Command::View(View::Open),
+    },
+    Binding {
+        keys: &[char('6')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "6",
+        footer: None,
+        help: "health: what is lost, what tracing costs, what to know of these figures",
+        command: Command::View(View::Health),
     },
     Binding {
         keys: &[key(KeyCode::Down), char('j')],

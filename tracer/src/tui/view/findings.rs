@@ -16,8 +16,8 @@ const LINES_FOR_OTHERS: u16 = 11;
 /// Findings of the span that is shown.
 fn shown(model: &Model) -> &[Finding] {
     match (model.screen(), model.scope) {
-        // One call has its own figures to show.
-        (Screen::Call(..), _) => &[],
+        // One call has its own figures to show, and we ourselves have.
+        (Screen::Call(..) | Screen::Health, _) => &[],
         (_, Scope::Interval) => &model.shown.findings.now,
         (_, Scope::Total) => &model.shown.findings.run,
     }

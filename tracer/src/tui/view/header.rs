@@ -96,11 +96,12 @@ pub(super) fn draw_alarms(model: &Model, buffer: &mut Buffer, area: Rect) {
 pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
     let theme = model.theme;
     let mut left = Vec::new();
-    for (index, view) in View::ALL.into_iter().enumerate() {
+    for view in View::ALL {
+        let number = view.number();
         if view == model.view {
-            left.push(Piece::new(format!("[{} {}]", index + 1, path_of(model)), theme.strong(), 0));
+            left.push(Piece::new(format!("[{number} {}]", path_of(model)), theme.strong(), 0));
         } else {
-            left.push(Piece::new(format!("{} {}", index + 1, view.name()), theme.dim(), 5));
+            left.push(Piece::new(format!("{number} {}", view.name()), theme.dim(), 5));
         }
     }
     let mut right = Vec::new();

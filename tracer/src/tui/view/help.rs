@@ -31,9 +31,12 @@ pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     let mut lines = vec![("Keys", "")];
     let bindings = keys::bindings(model.mode_below(), model.run.origin);
     lines.extend(bindings.map(|binding| (binding.label, binding.help)));
-    lines.extend([("", ""), ("Columns", "")]);
-    let columns = columns_of(model.screen()).iter().filter(|column| column.is_in(model.scope));
-    lines.extend(columns.map(|column| (column.title, column.about)));
+    let columns = columns_of(model.screen());
+    if !columns.is_empty() {
+        lines.extend([("", ""), ("Columns", "")]);
+        let columns = columns.iter().filter(|column| column.is_in(model.scope));
+        lines.extend(columns.map(|column| (column.title, column.about)));
+    }
     lines.extend([("", ""), ("Marks", "")]);
     lines.extend(MARKS);
     if model.timeline.is_some() {

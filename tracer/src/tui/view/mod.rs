@@ -4,6 +4,7 @@ mod call;
 pub(super) mod findings;
 mod footer;
 pub(super) mod header;
+pub(super) mod health;
 pub(super) mod help;
 mod menu;
 pub(super) mod scrub;
@@ -42,6 +43,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         (Some(Overlay::Help(top)), _) => help::draw(model, top, buffer, regions.body),
         (Some(Overlay::SortMenu(selected)), _) => menu::draw(model, selected, buffer, regions.body),
         (_, Screen::Call(..)) => call::draw(model, buffer, regions.body),
+        (_, Screen::Health) => health::draw(model, buffer, regions.body),
         _ => table::draw(model, buffer, regions.body),
     }
     scrub::draw(model, buffer, regions.scrub);
