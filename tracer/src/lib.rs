@@ -26,6 +26,7 @@ pub mod human;
 pub mod interval;
 pub mod launch;
 pub mod ledger;
+pub mod playback;
 pub mod process;
 pub mod recorder;
 pub mod recording;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::LedgerCounts;
+
 /// The run as its header shows it. Text is raw: the views escape it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunInfo {
@@ -36,6 +38,9 @@ pub struct RunInfo {
     pub origin: Origin,
     /// The recording that is being written; `None` while none is.
     pub recording: Option<Recording>,
+    /// The ledger at the newest moment, where the figures shown may be of an older one: trouble is told even to
+    /// who looks back. `None` where they never are.
+    pub ledger_now: Option<LedgerCounts>,
     /// Why the run ended; `None` while it goes on.
     pub ended: Option<String>,
     /// Limits of this run that change how its figures are to be read, one sentence each.

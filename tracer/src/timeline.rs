@@ -43,6 +43,8 @@ impl std::fmt::Display for Speed {
 pub enum Transport {
     /// Let time pass, at the end of a complete run from its start; or stop it.
     TogglePlay,
+    /// The same, but where more comes by itself: stop, or go on with the newest moment.
+    TogglePause,
     /// Let time pass faster by so many doublings, or slower.
     Faster(i8),
     /// Move by so many intervals, and stop there.
@@ -153,9 +155,15 @@ impl Timeline {
         self.is_complete && self.position_ns >= self.end_ns && !matches!(self.motion, Motion::Seeking(_))
     }
 
-    /// The moment this far along, 0 to 1.
+    /// Whether the moment shown is not the newest while more comes by itself, or stays when more comes.
+    pub fn is_looking_back(&self) -> bool {
+        !self.is_complete && matches!(self.motion, Motion::Paused | Motion::Playing)
+    }
+
+    /// The moment this far along what can be moved to, 0 to 1.
     pub fn at_fraction(&self, fraction: f64) -> u64 {
-        self.start_ns + (self.duration_ns() as f64 * fraction.clamp(0.0, 1.0)) as u64
+        let span_ns = self.end_ns.saturating_sub(self.reach_ns);
+        self.reach_ns.saturating_add((span_ns as f64 * fraction.clamp(0.0, 1.0)) as u64)
     }
 
     /// The first mark after the moment shown, or the last one before it.

@@ -122,7 +122,7 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
     let outcome = runtime.block_on(async {
         let (snapshots, snapshots_shown) = watch::channel(Arc::new(Snapshot::default()));
         let (status, status_shown) = watch::channel(status_of(tape.meta()));
-        let (timelines, timeline_shown) = watch::channel(Arc::new(Timeline::default()));
+        let (timelines, timelines_shown) = watch::channel(Arc::new(Timeline::default()));
         let (controls, mut asked) = mpsc::channel(REQUESTS);
         let (transports, to_player) = mpsc::channel(REQUESTS);
         let outputs = Outputs { snapshots, status, timelines };
@@ -144,7 +144,7 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
         let feed = tui::Feed {
             snapshots: snapshots_shown,
             status: status_shown,
-            timeline: Some(timeline_shown),
+            timelines: timelines_shown,
             controls,
         };
         tui::run(feed).await.context("cannot draw the screen")

@@ -1,7 +1,8 @@
 //! `tracer top`: attach, fold, show, until the target has ended or somebody says stop.
 
+mod watching;
+
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc, watch};
@@ -16,13 +17,18 @@ use crate::bpf::sys;
 use crate::cli::exit_status;
 use crate::config::{Place, RecordingSettings, TopSettings};
 use crate::launch::Streams;
+use crate::ledger::LedgerCounts;
 use crate::recorder::Outcome;
 use crate::recording::Kind;
 use crate::run::Meta;
-use crate::snapshot::Snapshot;
 use crate::source::live::Tick;
 use crate::tap::Tap;
+use crate::timeline::Transport;
 use crate::tui;
+use watching::Watching;
+
+/// What is said to who asks for a recording too late.
+const NOTHING_TO_RECORD: &str = "the run has ended: nothing is left to record";
 
 /// Requests of the screen's user that may wait for us.
 const CONTROLS: usize = 16;
@@ -63,7 +69,7 @@ async fn follow(
     settings: &TopSettings,
     attached: Attached,
     opened: Option<Opened>,
-    mut outlet: Option<Outlet>,
+    outlet: Option<Outlet>,
 ) -> Result<u8> {
     let mut recordings = Recordings::new(attached.meta.clone());
     let tap = match (opened, &settings.recording) {
@@ -74,19 +80,31 @@ async fn follow(
     };
     let meta = attached.meta.clone();
     let mut session = attached.start(&settings.tracing, tap)?;
-    let (snapshots, shown) = watch::channel(Arc::new(Snapshot::default()));
     let (infos, info_shown) = watch::channel(session.info.clone());
-    let mut aggregator = Aggregator::new();
     let (controls, mut asked) = mpsc::channel(CONTROLS);
-    // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
-    let feed = tui::Feed { snapshots: shown, status: info_shown, timeline: None, controls };
-    let mut screen = outlet.is_none().then(|| tokio::spawn(tui::run(feed)));
+    let mut shows = if let Some(outlet) = outlet {
+        Shows::Text(Some(outlet), Box::default())
+    } else {
+        session.info.ledger_now = Some(LedgerCounts::default());
+        Shows::Screen(Box::new(Watching::new(&meta)))
+    };
+    let mut screen = match &mut shows {
+        Shows::Text(outlet, _) => {
+            if let Some(outlet) = outlet
+                && !reader_is_there(outlet.begin(&meta))?
+            {
+                session.live.stop();
+            }
+            None
+        }
+        // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
+        Shows::Screen(watching) => {
+            let (snapshots, timelines) = watching.shown();
+            let feed = tui::Feed { snapshots, status: info_shown, timelines, controls };
+            Some(tokio::spawn(tui::run(feed)))
+        }
+    };
     let mut closed = None;
-    if let Some(outlet) = &mut outlet
-        && !reader_is_there(outlet.begin(&meta))?
-    {
-        session.live.stop();
-    }
     loop {
         tokio::select! {
             biased;
@@ -94,15 +112,9 @@ async fn follow(
                 None => break,
                 Some(News::MarkAsked) => recordings.mark(&session),
                 Some(News::Tick(tick)) => {
-                    aggregator.merge(&tick.interval);
-                    let snapshot = Arc::new(aggregator.snapshot());
                     session.info.recording = recordings.now.as_ref().map(Recording::info);
-                    if !show(&mut outlet, &tick, &snapshot, &session)? {
-                        session.live.stop();
-                        outlet = None;
-                    }
+                    shows.take(*tick, &mut session)?;
                     infos.send_replace(session.info.clone());
-                    snapshots.send_replace(snapshot);
                 }
             },
             news = recordings.next() => {
@@ -115,13 +127,17 @@ async fn follow(
                 session.info.recording = recordings.now.as_ref().map(Recording::info);
                 infos.send_replace(session.info.clone());
             }
-            Some(tui::Control::ToggleRecording) = asked.recv() => {
-                if !recordings.is_stopping {
-                    recordings.toggle(&mut session);
+            Some(control) = asked.recv() => match control {
+                tui::Control::ToggleRecording => {
+                    if !recordings.is_stopping {
+                        recordings.toggle(&mut session);
+                    }
+                    session.info.recording = recordings.now.as_ref().map(Recording::info);
+                    infos.send_replace(session.info.clone());
                 }
-                session.info.recording = recordings.now.as_ref().map(Recording::info);
-                infos.send_replace(session.info.clone());
-            }
+                tui::Control::Transport(transport) => shows.obey(transport),
+            },
+            () = shows.passed() => {}
             exit = end_of_screen(&mut screen) => {
                 closed = Some(exit?);
                 screen = None;
@@ -133,7 +149,23 @@ async fn follow(
     if screen.is_some() {
         session.info.recording = None;
         infos.send_replace(session.info.clone());
-        closed = Some(end_of_screen(&mut screen).await?);
+    }
+    // What is kept of the run can be looked at for as long as the screen is open.
+    while screen.is_some() {
+        tokio::select! {
+            exit = end_of_screen(&mut screen) => {
+                closed = Some(exit?);
+                screen = None;
+            }
+            Some(control) = asked.recv() => match control {
+                tui::Control::ToggleRecording => {
+                    session.info.notices.push(NOTHING_TO_RECORD.to_owned());
+                    infos.send_replace(session.info.clone());
+                }
+                tui::Control::Transport(transport) => shows.obey(transport),
+            },
+            () = shows.passed() => {}
+        }
     }
     let status = session.finish().await?;
     recordings.report()?;
@@ -144,11 +176,50 @@ async fn follow(
     })
 }
 
-/// Writes one interval where no screen shows it; false when whoever read it has gone.
-fn show(outlet: &mut Option<Outlet>, tick: &Tick, snapshot: &Snapshot, session: &Session) -> Result<bool> {
-    match outlet {
-        None => Ok(true),
-        Some(outlet) => reader_is_there(outlet.tick(tick, snapshot, &session.info)),
+/// Where a run is shown.
+enum Shows {
+    /// On the screen.
+    Screen(Box<Watching>),
+    /// As text, with everything since the start; nowhere any more once whoever read it has gone.
+    Text(Option<Outlet>, Box<Aggregator>),
+}
+
+impl Shows {
+    /// Shows one interval. The run ends when there is nobody left to show it to.
+    fn take(&mut self, tick: Tick, session: &mut Session) -> Result<()> {
+        match self {
+            Self::Screen(watching) => {
+                if let Some(ledger) = &mut session.info.ledger_now {
+                    ledger.merge(&tick.interval.ledger);
+                }
+                watching.take(tick.interval, tick.last);
+            }
+            Self::Text(outlet, aggregator) => {
+                aggregator.merge(&tick.interval);
+                if let Some(writer) = outlet
+                    && !reader_is_there(writer.tick(&tick, &aggregator.snapshot(), &session.info))?
+                {
+                    session.live.stop();
+                    *outlet = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves in time, where there is a screen to see it on.
+    fn obey(&mut self, transport: Transport) {
+        if let Self::Screen(watching) = self {
+            watching.obey(transport);
+        }
+    }
+
+    /// Waits until the past that plays has gone on.
+    async fn passed(&mut self) {
+        match self {
+            Self::Screen(watching) => watching.passed().await,
+            Self::Text(..) => std::future::pending().await,
+        }
     }
 }
 
@@ -191,7 +262,7 @@ impl Recordings {
             return;
         }
         if session.info.ended.is_some() {
-            session.info.notices.push("the run has ended: nothing is left to record".to_owned());
+            session.info.notices.push(NOTHING_TO_RECORD.to_owned());
             return;
         }
         let settings = RecordingSettings::new(Place::Named, Kind::Intervals);

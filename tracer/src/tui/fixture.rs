@@ -329,6 +329,7 @@ pub(crate) fn timeline(position_s: u64, motion: Motion) -> Timeline {
         timeline.mark(Mark { time_ns: START + at * SECOND, text: text.to_owned() });
     }
     timeline.is_complete = true;
+    timeline.reach_ns = timeline.start_ns;
     timeline.motion = motion;
     timeline.position_ns = START + position_s * SECOND;
     timeline

@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Erase,
     /// Delete everything typed.
     EraseAll,
+    /// Stop time, or go on: with the newest moment where more comes by itself.
+    TogglePause,
     /// Let time pass, or stop it.
     TogglePlay,
     /// Move in time by intervals.
@@ -79,8 +81,6 @@ pub(crate) enum Command {
     ToggleWaiting,
     /// Rates of the last interval, or totals.
     ToggleScope,
-    /// Freeze the screen, or go on.
-    TogglePause,
     /// Start a recording, or end it.
     ToggleRecording,
     /// Show the help.

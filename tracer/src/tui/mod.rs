@@ -50,8 +50,8 @@ pub struct Feed {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The run.
     pub status: watch::Receiver<RunInfo>,
-    /// The axis of time, where the user can move along it.
-    pub timeline: Option<watch::Receiver<Arc<Timeline>>>,
+    /// The axis of time, along which the user can move.
+    pub timelines: watch::Receiver<Arc<Timeline>>,
     /// Takes what the user asks for. The screen never waits for it: while it is full, requests are dropped.
     pub controls: mpsc::Sender<Control>,
 }
@@ -64,7 +64,7 @@ pub struct Feed {
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
 pub async fn run(feed: Feed) -> io::Result<Exit> {
-    let Feed { mut snapshots, mut status, mut timeline, controls } = feed;
+    let Feed { mut snapshots, mut status, mut timelines, controls } = feed;
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
@@ -72,9 +72,7 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
     let first = Arc::clone(&snapshots.borrow_and_update());
     let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
     model.zone = TimeZone::system();
-    if let Some(timeline) = &mut timeline {
-        model.set_timeline(Arc::clone(&timeline.borrow_and_update()));
-    }
+    model.set_timeline(Arc::clone(&timelines.borrow_and_update()));
     let mut dirty = true;
     let mut next_frame = Instant::now();
     loop {
@@ -97,7 +95,7 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
                 continue;
             }
             run = changed(&mut status) => Some(Message::Run(run)),
-            timeline = changed_if_any(&mut timeline) => Some(Message::Timeline(timeline)),
+            timeline = changed(&mut timelines) => Some(Message::Timeline(timeline)),
             snapshot = changed(&mut snapshots) => Some(Message::Snapshot(snapshot)),
         };
         let Some(message) = message else { continue };
@@ -127,14 +125,6 @@ async fn changed<T: Clone>(channel: &mut watch::Receiver<T>) -> T {
         future::pending::<()>().await;
     }
     channel.borrow_and_update().clone()
-}
-
-/// The next value of a channel that may not be there.
-async fn changed_if_any<T: Clone>(channel: &mut Option<watch::Receiver<T>>) -> T {
-    match channel {
-        Some(channel) => changed(channel).await,
-        None => future::pending().await,
-    }
 }
 
 /// The signals that ask a program to end.

@@ -11,8 +11,9 @@ use super::theme::Theme;
 use super::view::health;
 use crate::columns::{self, Context, Row, Scope};
 use crate::interval::CallKey;
+use crate::ledger::LedgerCounts;
 use crate::process::Comm;
-use crate::run::RunInfo;
+use crate::run::{Origin, RunInfo};
 use crate::snapshot::{CallRow, Snapshot};
 use crate::syscalls;
 use crate::timeline::Timeline;
@@ -127,9 +128,7 @@ pub(crate) struct Prompt {
 /// The state of the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Model {
-    /// The newest figures.
-    pub(crate) latest: Arc<Snapshot>,
-    /// The figures on the screen: the newest, or older ones while paused.
+    /// The figures on the screen: the newest, or those of the moment that is looked back at.
     pub(crate) shown: Arc<Snapshot>,
     /// The run.
     pub(crate) run: RunInfo,
@@ -149,8 +148,6 @@ pub(crate) struct Model {
     pub(crate) overlay: Option<Overlay>,
     /// The moment to move to.
     pub(crate) prompt: Prompt,
-    /// Whether the screen is frozen.
-    pub(crate) paused: bool,
     /// Span of rates and counts.
     pub(crate) scope: Scope,
     /// Whether idle and waiting rows are shown.
@@ -171,7 +168,6 @@ impl Model {
             inverted: false,
         };
         let mut model = Self {
-            latest: Arc::clone(&snapshot),
             shown: snapshot,
             run: RunInfo::default(),
             timeline: None,
@@ -182,7 +178,6 @@ impl Model {
             opened: vec![Opened { screen: Screen::Processes, cursor: Cursor::default() }],
             overlay: None,
             prompt: Prompt::default(),
-            paused: false,
             scope: Scope::Interval,
             show_waiting: true,
             filter: Filter::default(),
@@ -287,36 +282,47 @@ impl Model {
 
     /// Takes news of the run. When it ended, rates are over and totals are what is left to read.
     pub(crate) fn set_run(&mut self, run: RunInfo) {
-        if run.ended.is_some() && self.run.ended.is_none() {
-            self.set_scope(Scope::Total);
-        }
+        let was_over = self.is_over();
         self.run = run;
+        self.settle_scope(was_over);
     }
 
     /// Takes news of the axis. At the end of a complete run totals are what there is to read, as when a live
     /// run has ended; anywhere else it is what happens there.
     pub(crate) fn set_timeline(&mut self, timeline: Arc<Timeline>) {
-        let (was_over, had_axis) = (self.is_over(), self.timeline.is_some());
+        let was_over = self.is_over();
         self.timeline = Some(timeline);
+        self.settle_scope(was_over);
+        // It takes lines of the screen, more of them where there are marks, and while one looks back.
+        self.keep_selection_visible();
+    }
+
+    fn settle_scope(&mut self, was_over: bool) {
         match (was_over, self.is_over()) {
             (false, true) => self.set_scope(Scope::Total),
             (true, false) => self.set_scope(Scope::Interval),
             _ => {}
         }
-        if !had_axis {
-            self.keep_selection_visible();
-        }
     }
 
     /// Whether nothing follows what is shown.
     pub(crate) fn is_over(&self) -> bool {
-        self.run.ended.is_some() || self.timeline.as_ref().is_some_and(|timeline| timeline.is_at_end())
+        match &self.timeline {
+            Some(timeline) => timeline.is_at_end(),
+            None => self.run.ended.is_some(),
+        }
     }
 
-    /// Shows the newest figures.
-    pub(crate) fn show_latest(&mut self) {
-        self.shown = Arc::clone(&self.latest);
-        self.refresh();
+    /// What is known of the trustworthiness of the figures, up to now.
+    pub(crate) fn ledger(&self) -> &LedgerCounts {
+        self.run.ledger_now.as_ref().unwrap_or(&self.shown.ledger)
+    }
+
+    /// The axis, where a moment of a run that goes on is shown that is not the newest.
+    pub(crate) fn looking_back(&self) -> Option<&Timeline> {
+        self.timeline
+            .as_deref()
+            .filter(|timeline| self.run.origin == Origin::Live && timeline.is_looking_back())
     }
 
     /// Changes the span of rates and counts; orders go on with the same figure.

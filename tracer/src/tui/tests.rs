@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use ratatui::backend::TestBackend;
 use tracer_common::ledger::Counter;
 
-use super::fixture::{self, SECOND};
+use super::fixture;
 use super::keys::{self, BINDINGS, Mode};
 use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Screen};
@@ -19,7 +19,7 @@ use super::view::view;
 use crate::columns::{self, Row, Scope};
 use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
-use crate::timeline::Motion;
+use crate::timeline::{Motion, Timeline};
 
 mod findings;
 mod health;
@@ -177,10 +177,7 @@ fn everything_wrong_at_once() {
     snapshot.ledger.kernel[Counter::Spilled as usize] = 570_000;
     snapshot.ledger.missed_enter = 12;
     let mut model = model_of(snapshot);
-    send(&mut model, Command::TogglePause);
-    let mut later = (*model.shown).clone();
-    later.end_ns += 41 * SECOND;
-    update(&mut model, Message::Snapshot(Arc::new(later)));
+    look_back(&mut model, 59);
     let mut run = fixture::run();
     run.ring_fill = 0.97;
     run.notices.push("32-bit calls cannot be told apart here".to_owned());
@@ -241,21 +238,57 @@ fn the_header_says_each_state_of_the_ledger() {
     }
 }
 
+/// The axis of a run that goes on, at this second of it.
+fn live_axis(position_s: u64, motion: Motion) -> Message {
+    let timeline = Timeline { is_complete: false, ..fixture::timeline(position_s, motion) };
+    Message::Timeline(Arc::new(timeline))
+}
+
+fn look_back(model: &mut Model, position_s: u64) {
+    update(model, live_axis(position_s, Motion::Paused));
+}
+
 #[test]
-fn pause_freezes_the_screen_and_nothing_else() {
+fn a_live_run_with_its_past() {
     let mut model = incident();
-    send(&mut model, Command::TogglePause);
-    let frozen = model.rows.clone();
-    let mut later = fixture::incident();
-    later.end_ns += 41 * SECOND;
-    later.processes.retain(|process| process.id.pid == 977);
-    later.ledger.kernel[Counter::Lost as usize] = 5;
-    update(&mut model, Message::Snapshot(Arc::new(later)));
-    assert_eq!(model.rows, frozen);
-    assert!(line(&model, 1).contains("PAUSED 00:41, still collecting"), "{}", line(&model, 1));
-    assert!(line(&model, 0).contains("LOST 5"), "trouble is told even while paused");
-    send(&mut model, Command::TogglePause);
-    assert_eq!(model.rows.entries.len(), 1);
+    update(&mut model, live_axis(100, Motion::Following));
+    assert_screens("live_following", &model);
+    look_back(&mut model, 59);
+    assert_screens("live_looking_back", &model);
+}
+
+#[test]
+fn who_looks_back_is_told_so_and_told_of_trouble_now() {
+    let mut model = incident();
+    update(&mut model, live_axis(100, Motion::Following));
+    assert!(!screen(&model, 80, 24).contains("PAST"));
+    look_back(&mut model, 59);
+    let mut run = fixture::run();
+    let mut ledger = model.shown.ledger;
+    ledger.kernel[Counter::Lost as usize] = 5;
+    run.ledger_now = Some(ledger);
+    update(&mut model, Message::Run(run));
+    for (width, height) in SIZES {
+        let text = screen(&model, width, height);
+        assert!(text.contains("PAST 14:03:10, 00:41 ago, still collecting"), "{text}");
+        assert!(text.contains("LOST 5"), "{text}");
+    }
+    update(&mut model, live_axis(100, Motion::Following));
+    assert!(!screen(&model, 80, 24).contains("PAST"));
+}
+
+#[test]
+fn when_a_run_has_ended_its_past_is_looked_at_as_in_a_replay() {
+    let mut model = incident();
+    update(&mut model, live_axis(100, Motion::Following));
+    update(&mut model, Message::Run(RunInfo { ended: Some("stopped".to_owned()), ..fixture::run() }));
+    let axis = |second, motion| Message::Timeline(Arc::new(fixture::timeline(second, motion)));
+    update(&mut model, axis(100, Motion::Paused));
+    assert_eq!(model.scope, Scope::Total);
+    update(&mut model, axis(59, Motion::Paused));
+    assert_eq!(model.scope, Scope::Interval);
+    let text = screen(&model, 80, 24);
+    assert!(!text.contains("still collecting") && text.contains("ended: stopped"), "{text}");
 }
 
 #[test]
@@ -379,10 +412,14 @@ fn waiting_rows_can_be_hidden_and_are_counted() {
 
 /// A model in which keys mean what they mean in `mode`, with something above and below where it is.
 fn model_in(mode: Mode, origin: Origin) -> Model {
-    let mut model = incident();
-    if origin == Origin::Replay {
-        model = replay(70, Motion::Paused);
-    }
+    let mut model = match origin {
+        Origin::Replay => replay(70, Motion::Paused),
+        Origin::Live => {
+            let mut model = incident();
+            look_back(&mut model, 70);
+            model
+        }
+    };
     update(&mut model, Message::Resize(80, 14));
     match mode {
         Mode::Table => {
@@ -420,8 +457,7 @@ fn model_in(mode: Mode, origin: Origin) -> Model {
 fn every_key_of_the_table_does_something_wherever_it_is_bound() {
     let mut walked = 0;
     for origin in [Origin::Live, Origin::Replay] {
-        // Only a replay leads to the prompt for a moment.
-        for mode in Mode::ALL.into_iter().filter(|&mode| mode != Mode::Jump || origin == Origin::Replay) {
+        for mode in Mode::ALL {
             for binding in keys::bindings(mode, origin) {
                 for key in binding.keys {
                     let mut model = model_in(mode, origin);

@@ -14,6 +14,7 @@ use crate::timeline::{Timeline, Transport};
 pub(crate) fn asked_by(model: &Model, command: Command) -> Option<Transport> {
     let timeline = model.timeline.as_deref()?;
     Some(match command {
+        Command::TogglePause => Transport::TogglePause,
         Command::TogglePlay => Transport::TogglePlay,
         Command::Step(by) => Transport::Step(i32::from(by)),
         Command::Faster(by) => Transport::Faster(by),
@@ -138,7 +139,7 @@ mod tests {
         let clock = Clock { monotonic_ns: 7 * SECOND, unix_ns: start.as_nanosecond() as u64 };
         let mut timeline = Timeline::new(clock);
         timeline.extend(7 * SECOND, 607 * SECOND, Activity::default());
-        timeline.position_ns = 207 * SECOND;
+        (timeline.reach_ns, timeline.position_ns) = (7 * SECOND, 207 * SECOND);
         for (time_ns, text) in [(300 * SECOND, "Deployed v2"), (400 * SECOND, "rolled back")] {
             timeline.mark(Mark { time_ns, text: text.to_owned() });
         }

@@ -22,10 +22,8 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.keep_selection_visible();
         }
         Message::Snapshot(snapshot) => {
-            model.latest = snapshot;
-            if !model.paused {
-                model.show_latest();
-            }
+            model.shown = snapshot;
+            model.refresh();
         }
         Message::Run(run) => {
             model.set_run(run);
@@ -99,13 +97,6 @@ fn on_screen(model: &mut Model, command: Command) {
             Scope::Interval => Scope::Total,
             Scope::Total => Scope::Interval,
         }),
-        Command::TogglePause => {
-            model.paused = !model.paused;
-            if !model.paused {
-                model.show_latest();
-            }
-            model.keep_selection_visible();
-        }
         Command::OpenSortMenu => {
             let at = sort_choices(model).iter().position(|&index| index == model.sort().column).unwrap_or(0);
             model.overlay = Some(Overlay::SortMenu(at));
@@ -123,6 +114,7 @@ fn on_screen(model: &mut Model, command: Command) {
         Command::Quit
         | Command::Interrupt
         | Command::ToggleRecording
+        | Command::TogglePause
         | Command::TogglePlay
         | Command::Step(_)
         | Command::Faster(_)

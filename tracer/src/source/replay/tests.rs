@@ -7,6 +7,7 @@ use crate::aggregate::Aggregator;
 use crate::interval::tests::any_interval;
 use crate::recording::{self, Kind, Writer};
 use crate::source::tape::Input;
+use crate::timeline::Motion;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -153,14 +154,14 @@ fn time_passes_at_its_speed_and_stops_at_the_end() {
     player.ask(Transport::TogglePlay);
     assert_eq!(shown.timelines.borrow().position_ns, SECOND, "from the end it starts over");
     assert_eq!(shown.timelines.borrow().motion, Motion::Playing);
-    player.playing = Some((Instant::now().checked_sub(Duration::from_secs(4)).expect("uptime"), SECOND));
-    player.tick();
+    player.playback.tick((Instant::now() + Duration::from_secs(4)).into_std(), true);
+    player.publish();
     let position_ns = shown.timelines.borrow().position_ns;
     assert!((5 * SECOND..6 * SECOND).contains(&position_ns), "{position_ns}");
     assert_eq!(shown.snapshots.borrow().generation, 5);
     player.ask(Transport::Faster(10));
-    player.playing = Some((Instant::now().checked_sub(Duration::from_secs(4)).expect("uptime"), SECOND));
-    player.tick();
+    player.playback.tick((Instant::now() + Duration::from_secs(4)).into_std(), true);
+    player.publish();
     assert!(shown.timelines.borrow().is_at_end());
 }
 
@@ -204,6 +205,7 @@ fn any_request() -> impl Strategy<Value = Transport> {
         3 => (-12i32..12).prop_map(Transport::Step),
         1 => Just(Transport::SeekEnd),
         2 => Just(Transport::TogglePlay),
+        1 => Just(Transport::TogglePause),
         1 => any::<i8>().prop_map(Transport::Faster),
         1 => any::<i8>().prop_map(Transport::ToMark),
     ]
@@ -224,7 +226,7 @@ proptest! {
             player.obey(request);
             if settles {
                 player.settle();
-                let count = player.playhead.count();
+                let count = player.playback.count();
                 let mut straight = Aggregator::new();
                 for interval in &run[..count as usize] {
                     straight.merge(interval);

@@ -1,7 +1,7 @@
 //! The screen of a replay: the axis of time at the sizes that matter, and every way along it.
 
 use super::*;
-use crate::timeline::{Speed, Timeline, Transport};
+use crate::timeline::{Speed, Transport};
 
 /// The incident at this moment of a recording, as it stands there.
 pub(super) fn replay(position_s: u64, motion: Motion) -> Model {
@@ -77,7 +77,7 @@ fn a_recording_that_was_cut_says_so() {
 fn keys_move_along_the_axis() {
     let mut model = replay(62, Motion::Paused);
     for (key, wanted) in [
-        (' ', Transport::TogglePlay),
+        (' ', Transport::TogglePause),
         ('p', Transport::TogglePlay),
         (']', Transport::Step(1)),
         ('[', Transport::Step(-1)),

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::{Piece, justified, put};
+use super::{Piece, justified, put, scrub};
 use crate::columns::Scope;
 use crate::human;
 use crate::run::Origin;
@@ -28,7 +28,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         left.insert(3, Piece::new(text, theme.note(), 1));
     }
     left.retain(|piece| !piece.text.is_empty());
-    let at_least = trust::at_least(&model.latest.ledger);
+    let at_least = trust::at_least(model.ledger());
     // A rate of the moment before the end would read as if it went on.
     let pace = if model.is_over() {
         format!("{at_least}{} calls", human::count(snapshot.all.calls))
@@ -37,7 +37,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         format!("{at_least}{} calls/s", human::short_count(rate))
     };
     let mut right = vec![Piece::new(pace, theme.plain(), 3)];
-    if let Some(word) = trust::words(&model.latest.ledger).into_iter().next() {
+    if let Some(word) = trust::words(model.ledger()).into_iter().next() {
         right.push(Piece::new(word.short, style_of(model, word.severity), 0));
     }
     if let Some(recording) = &run.recording {
@@ -61,29 +61,27 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
 
 /// Whether there is anything that the first line has no room for.
 pub(crate) fn has_alarms(model: &Model) -> bool {
-    model.paused
+    model.looking_back().is_some()
         || model.run.ended.is_some()
         || !model.run.notices.is_empty()
-        || trust::words(&model.latest.ledger).len() > 1
+        || trust::words(model.ledger()).len() > 1
 }
 
 /// Draws the line of what is wrong or out of the ordinary, the most important first.
 pub(super) fn draw_alarms(model: &Model, buffer: &mut Buffer, area: Rect) {
     let theme = model.theme;
     let mut pieces = Vec::new();
-    if model.paused {
-        let behind_ns = model.latest.end_ns.saturating_sub(model.shown.end_ns);
-        let text = match &model.run.ended {
-            None => format!("PAUSED {}, still collecting", human::clock(behind_ns)),
-            Some(_) => format!("PAUSED {}", human::clock(behind_ns)),
-        };
+    if let Some(timeline) = model.looking_back() {
+        let time = scrub::time_of_day(model, timeline.position_ns, "%H:%M:%S");
+        let behind = human::clock(timeline.end_ns.saturating_sub(timeline.position_ns));
+        let text = format!("PAST {time}, {behind} ago, still collecting");
         pieces.push(Piece::new(text, theme.alarm(), 0));
     }
     if let Some(why) = &model.run.ended {
         let text = format!("ended: {}, q quits", human::safe_text(why.as_bytes()));
         pieces.push(Piece::new(text, theme.note(), 0));
     }
-    for word in trust::words(&model.latest.ledger).into_iter().skip(1) {
+    for word in trust::words(model.ledger()).into_iter().skip(1) {
         pieces.push(Piece::new(word.short, style_of(model, word.severity), 0));
     }
     for notice in &model.run.notices {

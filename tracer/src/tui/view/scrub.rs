@@ -9,7 +9,8 @@ use ratatui::text::{Line, Span};
 use super::{Piece, justified, put};
 use crate::columns;
 use crate::human;
-use crate::timeline::{Activity, Motion, Timeline};
+use crate::run::Origin;
+use crate::timeline::{Activity, Mark, Motion, Timeline};
 use crate::tui::model::Model;
 
 /// Terminal heights from which there is room for the bar, and for the names of marks above it.
@@ -22,45 +23,56 @@ const MARGIN: u16 = 1;
 /// Rates from nothing to the highest.
 const LEVELS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
+/// What it has lines for on a terminal of this height: names of marks, the bar, words.
+fn parts(model: &Model, height: u16) -> [bool; 3] {
+    let Some(timeline) = &model.timeline else { return [false; 3] };
+    // Of a live run one watches the figures: its axis is there, but takes no line that they need.
+    let is_watching = model.run.origin == Origin::Live && timeline.motion == Motion::Following;
+    let has_room = height >= ROOM_FOR_MARKS;
+    let marks = has_room && !timeline.marks.is_empty();
+    if is_watching { [marks, has_room, false] } else { [marks, height >= ROOM_FOR_BAR, true] }
+}
+
 /// Lines that it takes on a terminal of this height.
 pub(in crate::tui) fn lines(model: &Model, height: u16) -> u16 {
-    match &model.timeline {
-        None => 0,
-        Some(timeline) => {
-            let marks = height >= ROOM_FOR_MARKS && !timeline.marks.is_empty();
-            1 + u16::from(height >= ROOM_FOR_BAR) + u16::from(marks)
-        }
-    }
+    parts(model, height).into_iter().map(u16::from).sum()
 }
 
 /// Draws it.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let Some(timeline) = &model.timeline else { return };
     let bar = Rect { x: area.x + MARGIN, width: area.width.saturating_sub(2 * MARGIN), ..area };
-    if area.height > 2 {
+    let [has_marks, has_bar, has_words] = parts(model, buffer.area.height);
+    if has_marks {
         draw_marks(model, timeline, buffer, bar);
     }
-    if area.height > 1 {
-        put(buffer, bar, area.height - 2, &bar_line(model, timeline, usize::from(bar.width)));
+    if has_bar {
+        put(buffer, bar, u16::from(has_marks), &bar_line(model, timeline, usize::from(bar.width)));
     }
-    put(buffer, area, area.height.saturating_sub(1), &status(model, timeline, usize::from(area.width)));
+    if has_words {
+        put(buffer, area, area.height.saturating_sub(1), &status(model, timeline, usize::from(area.width)));
+    }
 }
 
-/// The cell of the bar that a moment lies in.
-fn cell_of(timeline: &Timeline, time_ns: u64, cells: usize) -> usize {
-    let share = time_ns.saturating_sub(timeline.start_ns) as f64 / timeline.duration_ns().max(1) as f64;
-    ((share * cells as f64) as usize).min(cells.saturating_sub(1))
+/// The cell of the bar that a moment lies in; `None` before everything that can be moved to.
+fn cell_of(timeline: &Timeline, time_ns: u64, cells: usize) -> Option<usize> {
+    let since_ns = time_ns.checked_sub(timeline.reach_ns)?;
+    let span_ns = timeline.end_ns.saturating_sub(timeline.reach_ns).max(1);
+    let share = since_ns as f64 / span_ns as f64;
+    Some(((share * cells as f64) as usize).min(cells.saturating_sub(1)))
 }
 
 fn draw_marks(model: &Model, timeline: &Timeline, buffer: &mut Buffer, bar: Rect) {
     let cells = usize::from(bar.width);
-    let places: Vec<usize> =
-        timeline.marks.iter().map(|mark| cell_of(timeline, mark.time_ns, cells)).collect();
-    for (index, mark) in timeline.marks.iter().enumerate() {
-        let at = places[index];
-        let end = places[index + 1..].iter().copied().find(|&next| next > at).unwrap_or(cells);
+    let placed: Vec<(usize, &Mark)> = timeline
+        .marks
+        .iter()
+        .filter_map(|mark| Some((cell_of(timeline, mark.time_ns, cells)?, mark)))
+        .collect();
+    for (index, &(at, mark)) in placed.iter().enumerate() {
+        let end = placed[index + 1..].iter().map(|(next, _)| *next).find(|&next| next > at).unwrap_or(cells);
         // Of marks in one cell the first is named.
-        if index > 0 && places[index - 1] == at {
+        if index > 0 && placed[index - 1].0 == at {
             continue;
         }
         let text = format!("▼{}", human::safe_text(mark.text.as_bytes()));
@@ -73,10 +85,10 @@ fn draw_marks(model: &Model, timeline: &Timeline, buffer: &mut Buffer, bar: Rect
 
 fn bar_line(model: &Model, timeline: &Timeline, cells: usize) -> Line<'static> {
     let theme = model.theme;
-    let activity = timeline.rates.over(timeline.start_ns, timeline.end_ns, cells);
+    let activity = timeline.rates.over(timeline.reach_ns, timeline.end_ns, cells);
     let highest = activity.iter().map(|cell| cell.calls).fold(0.0, f64::max);
     let usual = usual_errors(timeline);
-    let here = cell_of(timeline, timeline.position_ns, cells);
+    let here = cell_of(timeline, timeline.position_ns, cells).unwrap_or(0);
     let spans = activity.iter().enumerate().map(|(index, cell)| {
         if index == here {
             return Span::styled("┃", theme.strong());
@@ -122,9 +134,9 @@ fn status(model: &Model, timeline: &Timeline, width: usize) -> Line<'static> {
     };
     let mut left = vec![Piece::new("", theme.plain(), 0), state];
     if timeline.end_ns > 0 {
-        let (date, time) = date_and_time(model, timeline.position_ns);
-        left.push(Piece::new(time, theme.strong(), 0));
-        left.push(Piece::new(date, theme.plain(), 2));
+        let moment = |format| time_of_day(model, timeline.position_ns, format);
+        left.push(Piece::new(moment("%H:%M:%S%.2f"), theme.strong(), 0));
+        left.push(Piece::new(moment("%Y-%m-%d %Z"), theme.plain(), 2));
     }
     if let Some(mark) = timeline.marks.iter().rev().find(|mark| mark.time_ns <= timeline.position_ns) {
         let since = human::clock(timeline.position_ns - mark.time_ns);
@@ -140,12 +152,11 @@ fn status(model: &Model, timeline: &Timeline, width: usize) -> Line<'static> {
     line
 }
 
-/// The day and the time of day of a moment, to a hundredth of a second.
-fn date_and_time(model: &Model, time_ns: u64) -> (String, String) {
-    let Some(timeline) = &model.timeline else { return Default::default() };
-    let Ok(moment) = Timestamp::from_nanosecond(timeline.clock.unix_ns(time_ns)) else {
-        return ("date unknown".to_owned(), String::new());
-    };
-    let moment = moment.to_zoned(model.zone.clone());
-    (moment.strftime("%Y-%m-%d %Z").to_string(), moment.strftime("%H:%M:%S%.2f").to_string())
+/// A moment on the reader's clock; nothing where the run's clock cannot be told.
+pub(super) fn time_of_day(model: &Model, time_ns: u64, format: &str) -> String {
+    let moment = model.timeline.as_ref().map(|timeline| timeline.clock.unix_ns(time_ns));
+    match moment.map(Timestamp::from_nanosecond) {
+        Some(Ok(moment)) => moment.to_zoned(model.zone.clone()).strftime(format).to_string(),
+        _ => "unknown time".to_owned(),
+    }
 }
