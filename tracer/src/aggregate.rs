@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::findings::{Known, Watch};
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
+use crate::findings::{Known, Watch, is_expected};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, slowest, threads};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 use crate::syscalls;
 
 mod bounds;
+mod errno;
+
+use errno::Seen;
 
 /// Ended processes that keep a row of their own; older ones fold into one row per name.
 const MAX_EXITED: usize = 1024;
@@ -47,6 +50,8 @@ struct Process {
     info: ProcessInfo,
     /// The last merge in which there was anything of it.
     generation: u64,
+    /// Start of the interval in which it was first seen.
+    first_ns: u64,
     /// Whether it was folded before, and counted there.
     was_folded: bool,
     calls: Calls,
@@ -57,6 +62,8 @@ struct Folded {
     processes: u64,
     /// How many of them had not ended.
     living: u64,
+    /// When the first of them was first seen.
+    first_ns: u64,
     calls: Calls,
 }
 
@@ -75,19 +82,14 @@ struct Recent {
     calls: u64,
     errors: u64,
     total_ns: u64,
+    bytes: u64,
     by_errno: BTreeMap<u16, u64>,
-}
-
-/// When an errno was seen.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    first_ns: u64,
-    last_ns: u64,
 }
 
 impl Call {
     fn merge(&mut self, cell: &Cell, generation: u64, now_ns: u64) {
-        self.total.merge(cell);
+        self.total.merge_keeping(cell, slowest::IN_RUN);
+        threads::limit(&mut self.total.threads);
         if self.recent_generation != generation {
             self.recent = Recent::default();
             self.recent_generation = generation;
@@ -96,22 +98,22 @@ impl Call {
         self.recent.calls += cell.calls;
         self.recent.errors += cell.error_count();
         self.recent.total_ns += cell.total_ns;
+        self.recent.bytes = self.recent.bytes.saturating_add(cell.sizes.bytes);
         for (&errno, &count) in &cell.errors {
             *self.recent.by_errno.entry(errno).or_default() += count;
         }
-        for &errno in cell.errors.keys() {
+        for (&errno, &count) in &cell.errors {
             self.errnos
                 .entry(errno)
-                .and_modify(|seen| {
-                    seen.first_ns = seen.first_ns.min(now_ns);
-                    seen.last_ns = seen.last_ns.max(now_ns);
-                })
-                .or_insert(Seen { first_ns: now_ns, last_ns: now_ns });
+                .and_modify(|seen| seen.again(count, now_ns))
+                .or_insert_with(|| Seen::new(count, now_ns));
         }
     }
 
     fn fold(&mut self, other: &Self, generation: u64) {
-        self.total.merge(&other.total);
+        self.total.merge_keeping(&other.total, slowest::IN_RUN);
+        // Of processes that ended long ago, and of many, threads tell nobody anything.
+        self.total.threads = Arc::default();
         if other.recent_generation == generation {
             if self.recent_generation != generation {
                 self.recent = Recent::default();
@@ -120,18 +122,13 @@ impl Call {
             self.recent.calls += other.recent.calls;
             self.recent.errors += other.recent.errors;
             self.recent.total_ns += other.recent.total_ns;
+            self.recent.bytes = self.recent.bytes.saturating_add(other.recent.bytes);
             for (&errno, &count) in &other.recent.by_errno {
                 *self.recent.by_errno.entry(errno).or_default() += count;
             }
         }
         for (&errno, seen) in &other.errnos {
-            self.errnos
-                .entry(errno)
-                .and_modify(|mine| {
-                    mine.first_ns = mine.first_ns.min(seen.first_ns);
-                    mine.last_ns = mine.last_ns.max(seen.last_ns);
-                })
-                .or_insert(*seen);
+            self.errnos.entry(errno).and_modify(|mine| mine.merge(seen)).or_insert(*seen);
         }
     }
 }
@@ -167,12 +164,15 @@ impl Aggregator {
         self.recent_ledger = interval.ledger;
         self.in_flight.clone_from(&interval.in_flight);
         for (id, info) in &interval.processes {
-            let process = self.process(*id);
+            let process = self.process(*id, interval.start_ns);
             let has_ended = info.exited && !process.info.exited;
             // A thread of a process whose leader has ended may still call; the kernel told us it ended.
             let exited = info.exited || process.info.exited;
+            let before = process.info.heap_bytes();
             process.info.merge(info);
             process.info.exited = exited;
+            let after = process.info.heap_bytes();
+            self.bytes = self.bytes + after - before;
             if has_ended {
                 self.exited.push(*id);
             }
@@ -180,7 +180,7 @@ impl Aggregator {
         }
         for (key, cell) in &interval.cells {
             let generation = self.generation;
-            let calls = &mut self.process(key.process).calls;
+            let calls = &mut self.process(key.process, interval.start_ns).calls;
             let known = calls.len();
             let call = calls.entry(bounds::key(calls, key.call)).or_default();
             let before = call.heap_bytes();
@@ -194,15 +194,16 @@ impl Aggregator {
         self.fold_exited();
     }
 
-    /// The row of a process, with news in this merge.
-    fn process(&mut self, id: ProcessId) -> &mut Process {
+    /// The row of a process, with news in this merge of what began at `start_ns`.
+    fn process(&mut self, id: ProcessId, start_ns: u64) -> &mut Process {
         let process = self.processes.entry(id).or_insert_with(|| {
             self.bytes += bounds::PROCESS_BYTES;
             let folded = self.names.remove(&id);
             let info = ProcessInfo { comm: folded.unwrap_or_default(), ..ProcessInfo::default() };
-            Process { info, was_folded: folded.is_some(), ..Process::default() }
+            Process { info, first_ns: start_ns, was_folded: folded.is_some(), ..Process::default() }
         });
         process.generation = self.generation;
+        process.first_ns = process.first_ns.min(start_ns);
         process
     }
 
@@ -231,6 +232,9 @@ impl Aggregator {
             let row = ProcessRow {
                 id: *id,
                 comm: process.info.comm,
+                who: process.info.who.clone(),
+                threads: Arc::clone(&process.info.threads),
+                first_seen_ns: process.first_ns,
                 exited: process.info.exited,
                 ..ProcessRow::default()
             };
@@ -241,6 +245,7 @@ impl Aggregator {
                 ProcessRow {
                     id,
                     comm: self.names.get(&id).copied().unwrap_or_default(),
+                    first_seen_ns: self.start_ns,
                     ..ProcessRow::default()
                 },
                 &FxHashMap::default(),
@@ -250,6 +255,7 @@ impl Aggregator {
         for (comm, folded) in &self.folded {
             let row = ProcessRow {
                 comm: *comm,
+                first_seen_ns: folded.first_ns,
                 exited: folded.living == 0,
                 folded: folded.processes,
                 ..ProcessRow::default()
@@ -280,11 +286,12 @@ impl Aggregator {
         mut open: FxHashMap<CallKey, Vec<InFlight>>,
     ) -> ProcessRow {
         for (key, call) in calls {
-            row.calls.push(self.call_row(*key, call, open.remove(key).unwrap_or_default()));
+            let open = open.remove(key).unwrap_or_default();
+            row.calls.push(self.call_row(*key, call, open, row.first_seen_ns));
         }
         let unseen = Call::default();
         for (key, in_flight) in open {
-            row.calls.push(self.call_row(key, &unseen, in_flight));
+            row.calls.push(self.call_row(key, &unseen, in_flight, row.first_seen_ns));
         }
         row.calls.sort_by_key(|call| call.call);
         for call in &row.calls {
@@ -296,7 +303,13 @@ impl Aggregator {
         row
     }
 
-    fn call_row(&self, key: CallKey, call: &Call, mut in_flight: Vec<InFlight>) -> CallRow {
+    fn call_row(
+        &self,
+        key: CallKey,
+        call: &Call,
+        mut in_flight: Vec<InFlight>,
+        first_seen_ns: u64,
+    ) -> CallRow {
         in_flight.sort_by_key(|open| (open.enter_ns, open.tid));
         let total = &call.total;
         let is_recent = call.recent_generation == self.generation;
@@ -305,11 +318,14 @@ impl Aggregator {
             .errors
             .iter()
             .map(|(&errno, &count)| {
-                let seen = call.errnos.get(&errno).copied().unwrap_or(Seen { first_ns: 0, last_ns: 0 });
+                let seen = call.errnos.get(&errno).copied().unwrap_or_else(|| Seen::new(0, 0));
+                let recent_start_ns = self.end_ns.saturating_sub(self.recent_ns);
                 ErrnoRow {
                     errno,
                     count,
                     recent: recent(call.recent.by_errno.get(&errno).copied().unwrap_or(0)),
+                    before_per_minute: seen.before_per_minute(first_seen_ns, recent_start_ns, self.end_ns),
+                    is_expected: is_expected(key, errno),
                     first_seen_ns: seen.first_ns,
                     last_seen_ns: seen.last_ns,
                 }
@@ -337,9 +353,13 @@ impl Aggregator {
                 recent_calls: recent(call.recent.calls),
                 recent_errors: recent(call.recent.errors),
                 recent_total_ns: recent(call.recent.total_ns),
+                sizes: total.sizes,
+                recent_bytes: recent(call.recent.bytes),
             },
             errnos,
             in_flight,
+            slowest: Arc::clone(&total.slowest),
+            threads: Arc::clone(&total.threads),
         }
     }
 }
@@ -405,9 +425,15 @@ mod tests {
                 let call = CallKey { abi: Abi::X86_64, nr: 1 };
                 let figures = cell_of(&[(100, Outcome::Success)]);
                 interval.cells.insert(CellKey { process, call }, figures);
-                interval
-                    .processes
-                    .insert(process, ProcessInfo { comm: Comm::new("sh"), exited: true, as_of_ns: batch });
+                interval.processes.insert(
+                    process,
+                    ProcessInfo {
+                        comm: Comm::new("sh"),
+                        exited: true,
+                        as_of_ns: batch,
+                        ..ProcessInfo::default()
+                    },
+                );
             }
             aggregator.merge(&interval);
         }
@@ -429,7 +455,7 @@ mod tests {
         aggregator.merge(&Interval {
             start_ns: 1_000,
             end_ns: 5_000,
-            in_flight: vec![InFlight { process, tid: 9, call, enter_ns: 2_000 }],
+            in_flight: vec![InFlight { process, tid: 9, call, enter_ns: 2_000, args: None }],
             ..Interval::default()
         });
         let row = &aggregator.snapshot().processes[0].calls[0];

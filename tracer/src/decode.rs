@@ -73,6 +73,8 @@ pub struct ProcessEvent {
     pub start_ns: u64,
     /// Name of the process.
     pub comm: Comm,
+    /// Name of the thread; empty when not known.
+    pub thread_comm: Comm,
 }
 
 impl ProcessEvent {
@@ -90,6 +92,7 @@ impl ProcessEvent {
         bytes[16..24].copy_from_slice(&self.time_ns.to_ne_bytes());
         bytes[24..32].copy_from_slice(&self.start_ns.to_ne_bytes());
         bytes[32..48].copy_from_slice(&self.comm.to_kernel());
+        bytes[48..64].copy_from_slice(&self.thread_comm.to_kernel());
         bytes
     }
 }
@@ -194,8 +197,7 @@ const WITH_ARGS: usize = size_of::<CallRecord>();
 fn decode_process(kind: u8, what: ProcessChange, bytes: &[u8]) -> Result<Record, DecodeError> {
     let fixed: &[u8; size_of::<ProcessRecord>()] =
         bytes.try_into().map_err(|_| DecodeError::WrongLength { kind, bytes: bytes.len() })?;
-    let mut comm = [0; 16];
-    comm.copy_from_slice(&fixed[32..48]);
+    let name = |at: usize| Comm::from_kernel(fixed[at..].first_chunk().copied().unwrap_or_default());
     Ok(Record::Process(ProcessEvent {
         what,
         tgid: half(fixed, 4),
@@ -203,7 +205,8 @@ fn decode_process(kind: u8, what: ProcessChange, bytes: &[u8]) -> Result<Record,
         ns_tgid: half(fixed, 12),
         time_ns: word(fixed, 16),
         start_ns: word(fixed, 24),
-        comm: Comm::from_kernel(comm),
+        comm: name(32),
+        thread_comm: name(48),
     }))
 }
 
@@ -293,6 +296,7 @@ pub(crate) mod tests {
             time_ns: 4,
             start_ns: 5,
             comm: Comm::new("redis"),
+            thread_comm: Comm::new("bio"),
         };
         assert_eq!(decode(&process_bytes(&record)), Ok(Record::Process(expected)));
         assert_eq!(decode(&expected.to_record()), Ok(Record::Process(expected)));

@@ -1,7 +1,7 @@
 //! Records and spill cells into intervals. Owned by the drain thread: one hash lookup an event, no
 //! allocation for a call whose cell is there already, no I/O, no clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -12,12 +12,21 @@ use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
+use crate::interval::threads::MAX_THREADS;
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, SlowCall, ThreadFigures, slowest};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::syscalls::{self, arity};
+use crate::who::Who;
 
 /// Ended processes that are still known by number, for records that come late from another CPU's ring.
 const ENDED_KEPT: usize = 4096;
+
+/// Processes that may wait for somebody to find out who they are.
+const MAX_STRANGERS: usize = 4096;
+
+/// Threads of a process whose names are kept.
+const MAX_NAMED_THREADS: usize = MAX_THREADS;
 
 /// The interval that is being filled, and what is known of the processes in it.
 #[derive(Debug)]
@@ -29,8 +38,11 @@ pub struct Fold {
     ended: VecDeque<u32>,
     cells: Vec<Filling>,
     cell_of: FxHashMap<(u32, CallKey), usize>,
-    /// Cells found last, by [`Fold::cache_index`]: most events find theirs here.
+    /// Where calls of a thread are counted.
+    place_of: FxHashMap<(u32, u32, CallKey), Place>,
+    /// Places found last, by [`Fold::cache_index`]: most events find theirs here.
     cache: Box<[Option<Cached>; CACHED]>,
+    strangers: Vec<Stranger>,
     aggregated: u64,
     decode_failed: u64,
     last_error: Option<DecodeError>,
@@ -43,6 +55,30 @@ struct Filling {
     call: CallKey,
     cell: Cell,
     latencies: Histogram,
+    slowest: slowest::Filling,
+    /// In the order in which they came.
+    threads: Vec<ThreadFigures>,
+    /// Whether return values say what was moved.
+    moves_bytes: bool,
+}
+
+/// Where a call is counted.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    cell: usize,
+    /// Beyond the end where the thread is not told apart.
+    thread: usize,
+}
+
+/// A process of which it is not known who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Thread group id in the initial PID namespace.
+    pub tgid: u32,
+    /// As the tracer's own PID namespace shows it.
+    pub id: ProcessId,
+    /// How often it has replaced its program: what was found out before is of another one.
+    pub programs: u32,
 }
 
 /// Entries of the cache; a power of two.
@@ -51,8 +87,9 @@ const CACHED: usize = 256;
 #[derive(Clone, Copy, Debug)]
 struct Cached {
     tgid: u32,
+    tid: u32,
     call: CallKey,
-    cell: usize,
+    place: Place,
 }
 
 #[derive(Debug)]
@@ -64,6 +101,10 @@ struct Process {
     as_of_ns: u64,
     /// Whether there is something to tell since the last interval.
     news: bool,
+    /// See [`Stranger::programs`].
+    programs: u32,
+    /// Whether who it is was asked for since it replaced its program.
+    asked: bool,
 }
 
 impl Fold {
@@ -76,7 +117,9 @@ impl Fold {
             ended: VecDeque::new(),
             cells: Vec::new(),
             cell_of: FxHashMap::default(),
+            place_of: FxHashMap::default(),
             cache: Box::new([None; CACHED]),
+            strangers: Vec::new(),
             aggregated: 0,
             decode_failed: 0,
             last_error: None,
@@ -99,7 +142,8 @@ impl Fold {
     pub fn take_spilled(&mut self, spilled: &SpillCell) {
         let key = &spilled.key;
         let Some(abi) = Abi::from_u8(key.abi) else { return };
-        let filling = self.filling(key.tgid, CallKey { abi, nr: key.nr });
+        let index = self.cell_index(key.tgid, CallKey { abi, nr: key.nr });
+        let filling = &mut self.cells[index];
         let cell = &mut filling.cell;
         match key.kind {
             kind::DENIED => return cell.record_denied(key.code, spilled.calls),
@@ -146,6 +190,22 @@ impl Fold {
         }
     }
 
+    /// Processes that nobody has asked about yet, on first sight and after each new program. Those that are not
+    /// told of are asked for again with the next news of them.
+    pub fn take_strangers(&mut self) -> Vec<Stranger> {
+        std::mem::take(&mut self.strangers)
+    }
+
+    /// Says who a process is, if it still is who it was when it was asked for.
+    pub fn introduce_as(&mut self, stranger: &Stranger, who: Arc<Who>) {
+        let Some(&index) = self.present.get(&stranger.tgid) else { return };
+        let process = &mut self.processes[index];
+        if process.id == stranger.id && process.programs == stranger.programs {
+            process.info.who = Some(who);
+            process.news = true;
+        }
+    }
+
     /// Records from which another fold knows the same processes: for a recording that begins in the middle of a
     /// run, where an interval does. `time_ns` is now.
     pub fn introduce(&self, time_ns: u64, mut each: impl FnMut(&[u8])) {
@@ -167,8 +227,15 @@ impl Fold {
 
     /// Memory of the cells that are being filled, about.
     pub fn bytes(&self) -> usize {
-        let cell = |filling: &Filling| size_of::<Filling>() + filling.latencies.bytes();
-        self.cells.iter().map(|filling| 2 * cell(filling)).sum()
+        let cell = |filling: &Filling| {
+            let threads = filling.threads.len() * size_of::<ThreadFigures>();
+            size_of::<Filling>()
+                + filling.latencies.bytes()
+                + slowest::IN_CELL * size_of::<SlowCall>()
+                + threads
+        };
+        let places = self.place_of.len() * size_of::<((u32, u32, CallKey), Place)>();
+        2 * (places + self.cells.iter().map(cell).sum::<usize>())
     }
 
     /// Processes that are known.
@@ -191,6 +258,7 @@ impl Fold {
                 time_ns: now_ns,
                 start_ns: process.id.start_ns,
                 comm: process.info.comm,
+                thread_comm: process.info.comm,
             };
             records.extend(event.to_record());
         }
@@ -215,8 +283,11 @@ impl Fold {
         ledger.decode_failed = std::mem::take(&mut self.decode_failed);
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
-        for Filling { process, call, mut cell, latencies } in self.cells.drain(..) {
+        for Filling { process, call, mut cell, latencies, slowest, mut threads, .. } in self.cells.drain(..) {
             cell.latencies = Arc::new(latencies);
+            cell.slowest = slowest.finish();
+            threads.sort_unstable_by_key(|thread| thread.tid);
+            cell.threads = threads.into();
             let key = CellKey { process: self.processes[process].id, call };
             interval.cells.entry(key).or_default().merge(&cell);
         }
@@ -224,7 +295,7 @@ impl Fold {
         for process in &mut self.processes {
             if std::mem::take(&mut process.news) {
                 process.info.as_of_ns = end_ns;
-                interval.processes.insert(process.id, process.info);
+                interval.processes.insert(process.id, process.info.clone());
             }
         }
         self.forget_ended();
@@ -257,20 +328,38 @@ impl Fold {
     #[inline]
     pub fn take_call(&mut self, event: &CallEvent) {
         self.aggregated += 1;
-        let Filling { cell, latencies, .. } = self.filling(event.tgid, event.call);
+        let place = self.place(event);
+        let Filling { cell, latencies, slowest, threads, moves_bytes, .. } = &mut self.cells[place.cell];
+        let mut unnamed = ThreadFigures::default();
+        let thread = threads.get_mut(place.thread).unwrap_or(&mut unnamed);
         match event.end {
-            End::Returned { outcome, latency_ns, .. } => cell.record(outcome, latency_ns, latencies),
+            End::Returned { outcome, latency_ns, ret } => {
+                cell.record(outcome, latency_ns, latencies);
+                thread.record(outcome, latency_ns);
+                if *moves_bytes {
+                    cell.sizes.record(ret);
+                }
+                if latency_ns >= slowest.enough_ns && !matches!(outcome, Outcome::Interrupted(_)) {
+                    let CallEvent { tid, enter_ns, args, .. } = *event;
+                    let args = args.map(|args| Arc::new(arity::arguments_only(event.call, args)));
+                    slowest.add(SlowCall { latency_ns, enter_ns, tid, ret, args });
+                }
+                return;
+            }
             End::NeverReturns => {
                 cell.calls += 1;
                 cell.no_return += 1;
             }
-            End::Denied { errno } => cell.record_denied(errno, 1),
+            End::Denied { errno } => {
+                cell.record_denied(errno, 1);
+                thread.errors += 1;
+            }
             End::Died => {
                 cell.calls += 1;
                 cell.died += 1;
             }
         }
-        debug_assert!(!matches!(event.end, End::Returned { outcome: Outcome::Error(0), .. }));
+        thread.calls += 1;
     }
 
     /// Takes news of a process that was decoded already.
@@ -298,6 +387,22 @@ impl Fold {
         if !event.comm.is_empty() {
             process.info.comm = event.comm;
         }
+        if event.what == ProcessChange::Exec {
+            // One thread and one program are left, and who it was it is no more.
+            process.info.threads = Arc::default();
+            process.info.who = None;
+            process.programs += 1;
+            process.asked = false;
+        }
+        if !process.asked && event.what != ProcessChange::Exit && self.strangers.len() < MAX_STRANGERS {
+            process.asked = true;
+            let Process { tgid, id, programs, .. } = *process;
+            self.strangers.push(Stranger { tgid, id, programs });
+        }
+        let is_named = event.tid != event.tgid && !event.thread_comm.is_empty();
+        if is_named && process.info.threads.get(&event.tid) != Some(&event.thread_comm) {
+            name_thread(&mut process.info.threads, event.tid, event.thread_comm);
+        }
         let exited = event.what == ProcessChange::Exit;
         if exited && !process.info.exited {
             self.ended.push_back(event.tgid);
@@ -305,32 +410,57 @@ impl Fold {
         process.info.exited = exited;
     }
 
-    /// The cell of this call. Found in the cache for nearly every event: a process makes few different
+    /// Where this call is counted. Found in the cache for nearly every event: a thread makes few different
     /// calls in a row.
     #[inline]
-    fn filling(&mut self, tgid: u32, call: CallKey) -> &mut Filling {
-        let place = Self::cache_index(tgid, call);
-        match self.cache[place] {
-            Some(entry) if entry.tgid == tgid && entry.call == call => &mut self.cells[entry.cell],
+    fn place(&mut self, event: &CallEvent) -> Place {
+        let CallEvent { tgid, tid, call, .. } = *event;
+        let index = Self::cache_index(tid, call);
+        match self.cache[index] {
+            Some(entry) if entry.tid == tid && entry.call == call && entry.tgid == tgid => entry.place,
             _ => {
-                let index = self.look_up(tgid, call);
-                self.cache[place] = Some(Cached { tgid, call, cell: index });
-                &mut self.cells[index]
+                let place = self.look_up(event);
+                self.cache[index] = Some(Cached { tgid, tid, call, place });
+                place
             }
         }
     }
 
-    fn cache_index(tgid: u32, call: CallKey) -> usize {
-        (tgid.wrapping_mul(31) ^ call.nr as u32) as usize % CACHED
+    fn cache_index(tid: u32, call: CallKey) -> usize {
+        (tid.wrapping_mul(31) ^ call.nr as u32) as usize % CACHED
     }
 
     #[inline(never)]
-    fn look_up(&mut self, tgid: u32, call: CallKey) -> usize {
+    fn look_up(&mut self, event: &CallEvent) -> Place {
+        let CallEvent { tgid, tid, call, .. } = *event;
+        if let Some(&place) = self.place_of.get(&(tgid, tid, call)) {
+            return place;
+        }
+        let index = self.cell_index(tgid, call);
+        let threads = &mut self.cells[index].threads;
+        let thread = threads.len();
+        if thread < MAX_THREADS {
+            threads.push(ThreadFigures { tid, ..ThreadFigures::default() });
+        }
+        let place = Place { cell: index, thread };
+        self.place_of.insert((tgid, tid, call), place);
+        place
+    }
+
+    fn cell_index(&mut self, tgid: u32, call: CallKey) -> usize {
         if let Some(&cell) = self.cell_of.get(&(tgid, call)) {
             return cell;
         }
         let process = self.process(tgid);
-        self.cells.push(Filling { process, call, cell: Cell::default(), latencies: Histogram::new() });
+        self.cells.push(Filling {
+            process,
+            call,
+            cell: Cell::default(),
+            latencies: Histogram::new(),
+            slowest: slowest::Filling::default(),
+            threads: Vec::new(),
+            moves_bytes: syscalls::moves_bytes(call),
+        });
         self.cell_of.insert((tgid, call), self.cells.len() - 1);
         self.cells.len() - 1
     }
@@ -338,6 +468,7 @@ impl Fold {
     /// Cells that are filled from here on are other ones.
     fn forget_cells(&mut self) {
         self.cell_of.clear();
+        self.place_of.clear();
         self.cache.fill(None);
     }
 
@@ -349,9 +480,18 @@ impl Fold {
                 info: ProcessInfo::default(),
                 as_of_ns: 0,
                 news: true,
+                programs: 0,
+                asked: false,
             });
             self.processes.len() - 1
         })
+    }
+}
+
+/// Of very many threads those that were seen first have names.
+fn name_thread(threads: &mut Arc<BTreeMap<u32, Comm>>, tid: u32, comm: Comm) {
+    if threads.len() < MAX_NAMED_THREADS || threads.contains_key(&tid) {
+        Arc::make_mut(threads).insert(tid, comm);
     }
 }
 

@@ -106,12 +106,13 @@ impl History {
 fn bytes_of(interval: &Interval) -> usize {
     // Tables of hashes are at most seven eighths full and half empty after they grew.
     const SLACK: usize = 2;
-    let cells: usize = interval
-        .cells
+    let cells: usize =
+        interval.cells.values().map(|cell| SLACK * size_of::<Cell>() + cell.heap_bytes()).sum();
+    let processes: usize = interval
+        .processes
         .values()
-        .map(|cell| SLACK * size_of::<Cell>() + cell.errors.len() * 64 + cell.latencies.heap_bytes())
+        .map(|info| SLACK * (size_of::<ProcessInfo>() + 16) + info.heap_bytes())
         .sum();
-    let processes = interval.processes.len() * SLACK * (size_of::<ProcessInfo>() + 16);
     size_of::<Interval>() + cells + processes + interval.in_flight.len() * size_of::<InFlight>()
 }
 

@@ -12,6 +12,14 @@ use crate::histogram::Histogram;
 use crate::ledger::LedgerCounts;
 use crate::process::{ProcessId, ProcessInfo};
 
+pub mod sizes;
+pub mod slowest;
+pub mod threads;
+
+pub use sizes::Sizes;
+pub use slowest::SlowCall;
+pub use threads::ThreadFigures;
+
 /// A syscall by its table and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey {
@@ -53,6 +61,12 @@ pub struct Cell {
     pub max_ns: u64,
     /// Completed calls (success or error) by latency. Shared with snapshots until it changes.
     pub latencies: Arc<Histogram>,
+    /// Its slowest completed calls, the slowest first, as far as they were seen one by one.
+    pub slowest: Arc<[SlowCall]>,
+    /// The threads that made them, by tid, as far as they are told apart.
+    pub threads: Arc<[ThreadFigures]>,
+    /// What they moved, where they return it.
+    pub sizes: Sizes,
 }
 
 impl Cell {
@@ -92,8 +106,26 @@ impl Cell {
         self.errors.values().sum()
     }
 
+    /// Memory that it points to, about, shared or not.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        // An entry of a tree.
+        const ERRNO_BYTES: usize = 64;
+        self.latencies.heap_bytes()
+            + self.errors.len() * ERRNO_BYTES
+            + slowest::heap_bytes(&self.slowest)
+            + size_of_val(&*self.threads)
+    }
+
     /// Adds another cell.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_keeping(other, slowest::IN_CELL);
+    }
+
+    /// Adds another cell and keeps this many of the slowest calls.
+    pub(crate) fn merge_keeping(&mut self, other: &Self, slow_calls: usize) {
+        slowest::merge(&mut self.slowest, &other.slowest, slow_calls);
+        threads::merge(&mut self.threads, &other.threads);
+        self.sizes.merge(&other.sizes);
         self.calls += other.calls;
         for (&errno, &count) in &other.errors {
             *self.errors.entry(errno).or_default() += count;
@@ -126,6 +158,8 @@ pub struct InFlight {
     pub call: CallKey,
     /// `CLOCK_MONOTONIC` at enter.
     pub enter_ns: u64,
+    /// The six arguments as registers, when they were taken.
+    pub args: Option<[u64; 6]>,
 }
 
 /// A slice of time. Times are `CLOCK_MONOTONIC`.
@@ -181,6 +215,7 @@ impl Interval {
 pub(crate) mod tests {
     use super::*;
     use crate::process::Comm;
+    use crate::who::Who;
     use proptest::prelude::*;
 
     /// A cell with these calls in it.
@@ -192,14 +227,44 @@ pub(crate) mod tests {
         Cell { latencies: Arc::new(latencies), ..cell }
     }
 
+    fn any_info(order: u64, exited: bool) -> ProcessInfo {
+        ProcessInfo {
+            comm: Comm::new(format!("p{order}")),
+            exited,
+            as_of_ns: order,
+            who: (!order.is_multiple_of(3))
+                .then(|| Arc::new(Who::new(order as u32, b"p\0-x\0", b"0::/a.service"))),
+            threads: Arc::new([(order as u32, Comm::new("t"))].into()),
+        }
+    }
+
+    /// A cell with one call in it that was seen by itself.
+    fn cell_of_one(latency_ns: u64, outcome: Outcome, tid: u32, ret: i64) -> Cell {
+        let mut thread = ThreadFigures { tid, ..ThreadFigures::default() };
+        thread.record(outcome, latency_ns);
+        let mut sizes = Sizes::default();
+        sizes.record(ret);
+        let slow = SlowCall { latency_ns, enter_ns: u64::from(tid), tid, ret, args: None };
+        let is_completed = !matches!(outcome, Outcome::Interrupted(_));
+        Cell {
+            slowest: is_completed.then_some(slow).into_iter().collect(),
+            threads: Arc::from([thread]),
+            sizes,
+            ..cell_of(&[(latency_ns, outcome)])
+        }
+    }
+
     prop_compose! {
         pub(crate) fn any_cell()(
             calls in proptest::collection::vec((0u64..1 << 45, prop_oneof![
                 4 => Just(Outcome::Success), 2 => (1u16..40).prop_map(Outcome::Error),
-                1 => Just(Outcome::Interrupted(512))]), 0..40),
+                1 => Just(Outcome::Interrupted(512))], 1u32..5, -9i64..200), 0..40),
             denied in 0u64..3,
         ) -> Cell {
-            let mut cell = cell_of(&calls);
+            let mut cell = Cell::default();
+            for (latency_ns, outcome, tid, ret) in calls {
+                cell.merge(&cell_of_one(latency_ns, outcome, tid, ret));
+            }
             if denied > 0 {
                 cell.record_denied(13, denied);
             }
@@ -218,12 +283,12 @@ pub(crate) mod tests {
             for (pid, nr, cell) in cells {
                 let process = ProcessId { pid, start_ns: 7 };
                 interval.cells.entry(CellKey { process, call: CallKey { abi: Abi::X86_64, nr } }).or_default().merge(&cell);
-                interval.processes.insert(process, ProcessInfo { comm: Comm::new(format!("p{order}")), exited, as_of_ns: order });
+                interval.processes.insert(process, any_info(order, exited));
             }
             for tid in 0..open {
                 interval.in_flight.push(InFlight {
                     process: ProcessId { pid: 1, start_ns: 7 }, tid,
-                    call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order,
+                    call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None,
                 });
             }
             interval.ledger.aggregated = interval.cells.values().map(|cell| cell.calls).sum();

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`,
-//! `syscalls`, `human`, `columns`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! `syscalls`, `human`, `columns`, `who`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
@@ -42,3 +42,4 @@ pub mod targets;
 pub mod timeline;
 pub mod trust;
 pub mod tui;
+pub mod who;

@@ -1,6 +1,10 @@
 //! Who made a call: process identity and name. Names come from strangers and are shown escaped.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+
+use crate::who::Who;
 
 /// A process for as long as it lives. The start time tells apart two processes that had the same PID.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,8 +69,11 @@ impl fmt::Debug for Comm {
     }
 }
 
+/// Names of threads by tid, in the initial PID namespace.
+pub type ThreadNames = Arc<BTreeMap<u32, Comm>>;
+
 /// What is known of a process beside its calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessInfo {
     /// Its name now, or when it ended.
     pub comm: Comm,
@@ -74,13 +81,23 @@ pub struct ProcessInfo {
     pub exited: bool,
     /// `CLOCK_MONOTONIC` when this was known; of two reports the later one holds.
     pub as_of_ns: u64,
+    /// Who it is beyond its name; `None` while that is not known.
+    pub who: Option<Arc<Who>>,
+    /// Names of its threads other than the leader, as far as they were seen.
+    pub threads: ThreadNames,
 }
 
 impl ProcessInfo {
     /// Takes over `other` where it is the later report.
     pub fn merge(&mut self, other: &Self) {
         if other.as_of_ns >= self.as_of_ns {
-            *self = *other;
+            self.clone_from(other);
         }
+    }
+
+    /// Memory behind it, about, shared or not.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let who = self.who.as_ref().map_or(0, |who| size_of::<Who>() + who.heap_bytes());
+        who + self.threads.len() * 2 * size_of::<(u32, Comm)>()
     }
 }

@@ -119,7 +119,12 @@ impl Sieve {
         self.learn(&interval.processes);
         if std::mem::take(&mut self.untold) {
             for (&id, &comm) in &self.names {
-                let info = ProcessInfo { comm, exited: false, as_of_ns: interval.start_ns };
+                let info = ProcessInfo {
+                    comm,
+                    exited: false,
+                    as_of_ns: interval.start_ns,
+                    ..ProcessInfo::default()
+                };
                 interval.processes.entry(id).or_insert(info);
             }
         }
@@ -160,7 +165,7 @@ mod tests {
         let id = ProcessId { pid: 7, start_ns: 1 };
         let info = ProcessInfo { comm: Comm::new("nginx"), ..ProcessInfo::default() };
         let mut named = Interval { start_ns: 1, end_ns: 2, ..Interval::default() };
-        named.processes.insert(id, info);
+        named.processes.insert(id, info.clone());
         let mut sieve = Sieve::new(Wanted::default());
         sieve.skip(&named);
         for told in [true, false] {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::findings::Findings;
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, InFlight};
+use crate::interval::{CallKey, InFlight, Sizes, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
-use crate::process::{Comm, ProcessId};
+use crate::process::{Comm, ProcessId, ThreadNames};
+use crate::who::Who;
 
 /// Everything there is to show at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,12 @@ pub struct ProcessRow {
     pub id: ProcessId,
     /// Name.
     pub comm: Comm,
+    /// Who it is beyond its name; `None` where that is not known, and for many.
+    pub who: Option<Arc<Who>>,
+    /// Names of its threads other than the leader, as far as they were seen.
+    pub threads: ThreadNames,
+    /// `CLOCK_MONOTONIC` at the start of the interval in which it was first seen; of many, the first of all.
+    pub first_seen_ns: u64,
     /// Whether it has ended; of a folded row, whether all have.
     pub exited: bool,
     /// How many folded processes this row stands for; 0 for a single process.
@@ -71,6 +78,34 @@ pub struct CallRow {
     pub errnos: Vec<ErrnoRow>,
     /// Open calls, longest first.
     pub in_flight: Vec<InFlight>,
+    /// Its slowest completed calls since the start, the slowest first.
+    pub slowest: Arc<[SlowCall]>,
+    /// The threads that made it since the start, by tid; see [`CallRow::other_threads`].
+    pub threads: Arc<[ThreadFigures]>,
+}
+
+impl CallRow {
+    /// What the row has more than `threads`: calls of threads that are not told apart, because there are very many, because
+    /// overload kept their calls from being seen one by one, or because a recording does not hold them. `tid` is 0, `max_ns` is
+    /// not known and 0; `None` where there are none.
+    pub fn other_threads(&self) -> Option<ThreadFigures> {
+        let rest = self.threads.iter().fold(
+            ThreadFigures {
+                tid: 0,
+                calls: self.stats.calls,
+                errors: self.stats.errors,
+                total_ns: self.stats.total_ns,
+                max_ns: 0,
+            },
+            |rest, thread| ThreadFigures {
+                calls: rest.calls.saturating_sub(thread.calls),
+                errors: rest.errors.saturating_sub(thread.errors),
+                total_ns: rest.total_ns.saturating_sub(thread.total_ns),
+                ..rest
+            },
+        );
+        (rest.calls > 0).then_some(rest)
+    }
 }
 
 /// One errno of one syscall of one process.
@@ -82,6 +117,11 @@ pub struct ErrnoRow {
     pub count: u64,
     /// Calls that failed with it in the last interval.
     pub recent: u64,
+    /// Failures a minute before the last interval, averaged over about a minute; `None` where nothing was watched
+    /// before.
+    pub before_per_minute: Option<u64>,
+    /// Whether healthy programs get it from this call too: nothing to look at by itself.
+    pub is_expected: bool,
     /// `CLOCK_MONOTONIC` at the end of the interval in which it was first seen.
     pub first_seen_ns: u64,
     /// The same for the last.
@@ -119,6 +159,10 @@ pub struct CallStats {
     pub recent_errors: u64,
     /// Time of the calls that ended in the last interval; can exceed its length.
     pub recent_total_ns: u64,
+    /// What they moved, where they return it.
+    pub sizes: Sizes,
+    /// Bytes moved in the last interval.
+    pub recent_bytes: u64,
 }
 
 impl CallStats {
@@ -161,6 +205,8 @@ impl CallStats {
         self.recent_calls += other.recent_calls;
         self.recent_errors += other.recent_errors;
         self.recent_total_ns += other.recent_total_ns;
+        self.sizes.merge(&other.sizes);
+        self.recent_bytes = self.recent_bytes.saturating_add(other.recent_bytes);
     }
 }
 

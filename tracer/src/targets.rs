@@ -32,6 +32,13 @@ pub struct Process {
     pub zombie: bool,
 }
 
+impl Process {
+    /// Whether it is the one that started at this moment on `CLOCK_BOOTTIME`, as exactly as `/proc` tells.
+    pub fn started_at(&self, start_ns: u64) -> bool {
+        start_ns - start_ns % TICK_NS == self.start_ns
+    }
+}
+
 /// A process asked for by a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resolved {
@@ -183,6 +190,11 @@ impl Procfs {
     /// The process with this PID; `None` when there is none (any more).
     pub fn process(&self, pid: u32) -> Option<Process> {
         parse_stat(&fs::read(self.root.join(format!("{pid}/stat"))).ok()?)
+    }
+
+    /// Path of a file of this process.
+    pub fn file(&self, pid: u32, name: &str) -> PathBuf {
+        self.root.join(format!("{pid}/{name}"))
     }
 
     /// Name of a process; `None` when there is none.

@@ -157,7 +157,12 @@ fn a_host_with_endless_processes_fits_into_memory() {
         let mut interval = Interval { start_ns, end_ns: start_ns + 1_000, ..Interval::default() };
         for pid in round * EACH + 1..=(round + 1) * EACH {
             let process = ProcessId { pid, start_ns: 1 };
-            let info = ProcessInfo { comm: Comm::new("sh"), exited: false, as_of_ns: start_ns };
+            let info = ProcessInfo {
+                comm: Comm::new("sh"),
+                exited: false,
+                as_of_ns: start_ns,
+                ..ProcessInfo::default()
+            };
             interval.processes.insert(process, info);
             interval
                 .cells

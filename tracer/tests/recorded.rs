@@ -82,7 +82,12 @@ fn intervals(meta: &Meta, seconds: u64) -> Vec<Interval> {
             ] {
                 let process = ProcessId { pid, start_ns: 5 };
                 interval.cells.insert(CellKey { process, call: CallKey { abi: Abi::X86_64, nr } }, cell);
-                let info = ProcessInfo { comm: Comm::new(comm), exited: false, as_of_ns: end_ns };
+                let info = ProcessInfo {
+                    comm: Comm::new(comm),
+                    exited: false,
+                    as_of_ns: end_ns,
+                    ..ProcessInfo::default()
+                };
                 if second == 0 {
                     interval.processes.insert(process, info);
                 }
@@ -387,8 +392,12 @@ fn an_hour_of_intervals_reports_in_two_seconds() {
                     cell(calls, 700 + (second * 977 + u64::from(pid) * 31) % 100_000, calls / 8),
                 );
             }
-            let info =
-                ProcessInfo { comm: Comm::new(format!("worker-{pid}")), exited: false, as_of_ns: end_ns };
+            let info = ProcessInfo {
+                comm: Comm::new(format!("worker-{pid}")),
+                exited: false,
+                as_of_ns: end_ns,
+                ..ProcessInfo::default()
+            };
             interval.processes.insert(process, info);
         }
         writer.interval(&interval).expect("room");

@@ -26,8 +26,8 @@ pub(super) const PROCESS_BYTES: usize = 2 * size_of::<(ProcessId, Process)>();
 /// Memory of one syscall beside what it points to: an entry of a table that may be half empty.
 pub(super) const CALL_BYTES: usize = 2 * size_of::<(CallKey, Call)>();
 
-/// Memory of one errno: an entry in each of three trees.
-const ERRNO_BYTES: usize = 128;
+/// Memory of one errno: an entry in each of three trees, of which the cell's is counted with it.
+const ERRNO_BYTES: usize = 96;
 
 /// Where a call is counted: under its own number while there is room.
 pub(super) fn key(calls: &Calls, call: CallKey) -> CallKey {
@@ -38,7 +38,14 @@ pub(super) fn key(calls: &Calls, call: CallKey) -> CallKey {
 impl Call {
     /// Memory that it points to.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.total.latencies.heap_bytes() + ERRNO_BYTES * self.total.errors.len()
+        self.total.heap_bytes() + ERRNO_BYTES * self.total.errors.len()
+    }
+}
+
+impl Process {
+    /// Memory of it and its calls.
+    fn bytes(&self) -> usize {
+        PROCESS_BYTES + self.info.heap_bytes() + bytes_of(&self.calls)
     }
 }
 
@@ -47,6 +54,11 @@ fn bytes_of(calls: &Calls) -> usize {
 }
 
 impl Folded {
+    /// One of them was first seen then.
+    fn note_first(&mut self, first_ns: u64) {
+        self.first_ns = if self.first_ns == 0 { first_ns } else { self.first_ns.min(first_ns) };
+    }
+
     /// Adds figures; `key` says under what.
     fn add(&mut self, from: &Calls, generation: u64, key: impl Fn(&Calls, CallKey) -> CallKey) {
         for (call, figures) in from {
@@ -64,6 +76,7 @@ impl Aggregator {
         let known = self.folded.contains_key(&process.info.comm);
         let name = if full && !known { others() } else { process.info.comm };
         let folded = self.folded.entry(name).or_default();
+        folded.note_first(process.first_ns);
         let before = bytes_of(&folded.calls);
         folded.add(&process.calls, self.generation, key);
         let is_living = !process.info.exited;
@@ -76,7 +89,7 @@ impl Aggregator {
             (true, false) => folded.living = folded.living.saturating_sub(1),
         }
         self.bytes = self.bytes + bytes_of(&folded.calls) - before;
-        self.bytes -= PROCESS_BYTES + bytes_of(&process.calls);
+        self.bytes -= process.bytes();
         if is_living {
             if self.names.len() >= MAX_NAMES {
                 self.names.clear();
@@ -119,10 +132,11 @@ impl Aggregator {
             let row = coarser.entry(name(comm)).or_default();
             row.processes += folded.processes;
             row.living += folded.living;
+            row.note_first(folded.first_ns);
             row.add(&folded.calls, self.generation, key);
         }
         self.folded = coarser;
-        let processes = self.processes.values().map(|process| PROCESS_BYTES + bytes_of(&process.calls));
+        let processes = self.processes.values().map(Process::bytes);
         self.bytes =
             processes.sum::<usize>() + self.folded.values().map(|row| bytes_of(&row.calls)).sum::<usize>();
     }
@@ -153,7 +167,7 @@ mod tests {
 
     /// The sums are those of all cells, and the account of memory is right.
     fn is_exact(aggregator: &Aggregator, calls: u64) -> Snapshot {
-        let rows = aggregator.processes.values().map(|process| PROCESS_BYTES + bytes_of(&process.calls));
+        let rows = aggregator.processes.values().map(Process::bytes);
         let folded = aggregator.folded.values().map(|row| bytes_of(&row.calls));
         assert_eq!(aggregator.bytes, rows.chain(folded).sum::<usize>());
         assert!(aggregator.bytes <= MAX_BYTES, "{}", aggregator.bytes);
@@ -173,7 +187,12 @@ mod tests {
                 let process = ProcessId { pid, start_ns: 1 };
                 let cell = cell_of(&[(u64::from(pid), Outcome::Error(2))]);
                 interval.cells.insert(CellKey { process, call: call(1) }, cell);
-                let info = ProcessInfo { comm: Comm::new("sh"), exited: false, as_of_ns: end_ns };
+                let info = ProcessInfo {
+                    comm: Comm::new("sh"),
+                    exited: false,
+                    as_of_ns: end_ns,
+                    ..ProcessInfo::default()
+                };
                 if generation < 100 {
                     interval.processes.insert(process, info);
                 }
@@ -229,7 +248,12 @@ mod tests {
             let process = ProcessId { pid, start_ns: 1 };
             let (start_ns, end_ns) = (u64::from(pid) * 10, u64::from(pid) * 10 + 10);
             let mut interval = Interval { start_ns, end_ns, ..Interval::default() };
-            let info = ProcessInfo { comm: Comm::new(format!("p{pid}")), exited: false, as_of_ns: end_ns };
+            let info = ProcessInfo {
+                comm: Comm::new(format!("p{pid}")),
+                exited: false,
+                as_of_ns: end_ns,
+                ..ProcessInfo::default()
+            };
             interval.processes.insert(process, info);
             for nr in 0..1000 {
                 interval.cells.insert(CellKey { process, call: call(nr) }, cell.clone());

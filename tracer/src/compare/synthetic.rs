@@ -57,7 +57,12 @@ pub(crate) fn intervals(streams: &[Stream], count: usize, slice_ns: u64, seed: u
             for (stream, level) in streams.iter().zip(&mut levels) {
                 *level = stream.memory * *level + (1.0 - stream.memory.powi(2)).sqrt() * normal(&mut rng);
                 let process = ProcessId { pid: stream.comm.bytes().map(u32::from).sum(), start_ns: 1 };
-                let info = ProcessInfo { comm: Comm::new(stream.comm), exited: false, as_of_ns: start_ns };
+                let info = ProcessInfo {
+                    comm: Comm::new(stream.comm),
+                    exited: false,
+                    as_of_ns: start_ns,
+                    ..ProcessInfo::default()
+                };
                 interval.processes.insert(process, info);
                 let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr: stream.nr } };
                 let cell = cell(stream, *level, &mut rng);

@@ -172,7 +172,7 @@ pub(super) fn takes_space(call: CallKey) -> bool {
 }
 
 /// Whether healthy programs get this answer: it tells them something, and nothing is wrong.
-pub(super) fn is_expected(call: CallKey, errno: u16) -> bool {
+pub fn is_expected(call: CallKey, errno: u16) -> bool {
     if matches!(errno, EAGAIN | EINTR | EINPROGRESS | EALREADY | EISCONN | ENOSYS) {
         return true;
     }

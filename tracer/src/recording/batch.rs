@@ -96,6 +96,11 @@ impl Column {
         self.children.first().and_then(|items| items.numbers().get(start..end)).unwrap_or_default()
     }
 
+    /// The bytes of item `place` among all items of a list.
+    pub(super) fn item_bytes(&self, place: usize) -> Option<&[u8]> {
+        self.children.first()?.bytes(place)
+    }
+
     /// The columns of a list of structures.
     pub(super) fn struct_columns(&self) -> &[Self] {
         self.children.first().map_or(&[], |items| &items.children)

@@ -309,6 +309,37 @@ impl<T: ArrowNativeType> Lists<T> {
     }
 }
 
+/// A list of texts or bytes in each row, never null.
+#[derive(Debug, Default)]
+pub(super) struct TextLists {
+    ends: Ends,
+    items: Text,
+    len: usize,
+}
+
+impl TextLists {
+    /// Adds to the list of the row that [`TextLists::end_row`] ends.
+    pub(super) fn add(&mut self, item: &[u8]) {
+        self.items.push(item);
+        self.len += 1;
+    }
+
+    pub(super) fn end_row(&mut self) {
+        self.ends.push(self.len);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.ends.clear();
+        self.items.clear();
+        self.len = 0;
+    }
+
+    pub(super) fn encode(&self, body: &mut Body) {
+        self.ends.encode(body);
+        self.items.encode(body);
+    }
+}
+
 /// Where each row's list of whatever follows ends.
 #[derive(Debug, Default)]
 pub(super) struct Ends(Offsets);

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use arrow_buffer::ArrowNativeType;
 use rustc_hash::FxHashMap;
 
-use super::End;
 use super::batch::{Column, Damage};
-use super::reader::{call_key, comm};
+use super::reader::{call_key, comm, nonsense};
 use super::schema::{Kind, row};
-use super::verify;
+use super::{End, detail, verify};
 use crate::decode::{CallEvent, ProcessEvent};
 use crate::fold::Fold;
 use crate::histogram::Histogram;
@@ -47,10 +46,6 @@ struct Sums {
     calls: u64,
     total_ns: u64,
     ledger: u64,
-}
-
-fn nonsense() -> Damage {
-    Damage::new("a row makes no sense")
 }
 
 fn number<T: ArrowNativeType>(columns: &[Column], index: usize, at: usize) -> Result<T, Damage> {
@@ -185,16 +180,22 @@ impl Open {
         })
     }
 
-    pub(super) fn take_cell(&mut self, columns: &[Column], at: usize) -> Result<(), Damage> {
+    pub(super) fn take_cell(
+        &mut self,
+        columns: &[Column],
+        at: usize,
+        monotonic: impl Fn(i64) -> u64,
+    ) -> Result<(), Damage> {
         let key = CellKey { process: Self::process(columns, at)?, call: call_key(columns, at)? };
         let known = self.interval.cells.remove(&key);
         if known.is_some() && self.fold.is_none() {
             return Err(nonsense());
         }
-        let cell = cell(known.as_ref().unwrap_or(&Cell::default()), columns, at)?;
-        self.needs(size_of::<(CellKey, Cell)>() + cell.latencies.bytes() + 64 * cell.errors.len())?;
-        // Events that the whole interval does not have under this key.
-        if known.is_none() || cell != Cell::default() {
+        let mut cell = cell(known.as_ref().unwrap_or(&Cell::default()), columns, at)?;
+        detail::take_cell(columns, at, &mut cell, monotonic)?;
+        self.needs(size_of::<(CellKey, Cell)>() + cell.heap_bytes())?;
+        // Without any: events that the whole interval does not have under this key.
+        if known.is_none() || cell.calls > 0 {
             self.interval.cells.insert(key, cell);
         }
         Ok(())
@@ -202,8 +203,9 @@ impl Open {
 
     pub(super) fn take_info(&mut self, columns: &[Column], at: usize, as_of_ns: u64) -> Result<(), Damage> {
         let exited = columns.get(row::EXITED).and_then(|column| column.flag(at)).ok_or_else(nonsense)?;
-        let info = ProcessInfo { comm: comm(columns, at)?, exited, as_of_ns };
-        self.needs(size_of::<(ProcessId, ProcessInfo)>())?;
+        let mut info = ProcessInfo { comm: comm(columns, at)?, exited, as_of_ns, ..ProcessInfo::default() };
+        detail::take_info(columns, at, &mut info)?;
+        self.needs(size_of::<(ProcessId, ProcessInfo)>() + info.heap_bytes())?;
         match self.interval.processes.insert(Self::process(columns, at)?, info) {
             None => Ok(()),
             Some(_) => Err(nonsense()),
@@ -222,6 +224,7 @@ impl Open {
             tid: number(columns, row::TID, at)?,
             call: call_key(columns, at)?,
             enter_ns,
+            args: detail::args(columns, at)?,
         });
         Ok(())
     }
@@ -275,7 +278,6 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
     let extreme = |index: usize| columns.get(index).and_then(|column| column.number(at)).unwrap_or(0);
     let mut cell = Cell {
         calls: sum(known.calls, row::CALLS)?,
-        errors: known.errors.clone(),
         interrupted: sum(known.interrupted, row::INTERRUPTED)?,
         denied: sum(known.denied, row::DENIED)?,
         no_return: sum(known.no_return, row::NO_RETURN)?,
@@ -283,7 +285,7 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
         total_ns: sum(known.total_ns, row::TOTAL)?,
         min_ns: extreme(row::MIN),
         max_ns: extreme(row::MAX),
-        latencies: Arc::default(),
+        ..known.clone()
     };
     for (errno, calls) in pairs(columns, row::ERRNOS, row::ERRNO_CALLS, at)? {
         let count = cell.errors.entry(errno).or_default();

@@ -7,6 +7,7 @@
 mod batch;
 mod calls;
 mod columns;
+mod detail;
 mod encode;
 mod interval;
 mod message;
@@ -21,6 +22,7 @@ use std::io;
 
 use crate::interval::Interval;
 
+pub use detail::SLOW_NS;
 pub use reader::Reader;
 pub use repair::{Repaired, repair};
 pub use schema::{FORMAT_VERSION, Kind};

@@ -205,7 +205,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-fn nonsense() -> Damage {
+pub(super) fn nonsense() -> Damage {
     Damage::new("a row makes no sense")
 }
 
@@ -283,6 +283,7 @@ impl Layout {
             time_ns: self.monotonic(column(columns, call::TIME)?.number(at).ok_or_else(nonsense)?),
             start_ns: column(rows, row::PROCESS_START)?.number(place).ok_or_else(nonsense)?,
             comm: comm(rows, place)?,
+            thread_comm: Comm::default(),
         }))
     }
 
@@ -304,7 +305,7 @@ impl Layout {
         }
         open.take_row(time_ns)?;
         match kind {
-            "cell" => open.take_cell(columns, at)?,
+            "cell" => open.take_cell(columns, at, |time| self.monotonic(time))?,
             "process" => open.take_info(columns, at, since()?)?,
             "in_flight" => open.take_in_flight(columns, at, since()?)?,
             "ledger" => open.take_ledger(columns, at)?,

@@ -2,6 +2,7 @@
 //! events. Column by column as `schema` has them.
 
 use super::columns::{Flags, Lists, Numbers, Text};
+use super::detail::{Detail, Details};
 use super::encode::Body;
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, Cell, CellKey, InFlight};
@@ -11,6 +12,8 @@ use crate::syscalls;
 /// Rows that are being gathered.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
+    /// See [`super::schema::clock_offset`].
+    offset: u64,
     len: usize,
     kind: Text,
     time: Numbers<i64>,
@@ -41,6 +44,7 @@ pub(super) struct Rows {
     value: Numbers<u64>,
     text: Text,
     check: Numbers<u64>,
+    details: Details,
 }
 
 /// One row; what is `None` stays empty.
@@ -59,16 +63,22 @@ pub(super) struct Row<'a> {
     pub(super) value: Option<u64>,
     pub(super) text: Option<&'a str>,
     pub(super) check: Option<u64>,
+    pub(super) detail: Detail<'a>,
 }
 
 impl Rows {
+    /// None yet, of a recording with this offset of its clock.
+    pub(super) fn new(offset: u64) -> Self {
+        Self { offset, ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// Bytes held by lists, which have no bound by the number of rows.
     pub(super) fn list_bytes(&self) -> usize {
-        10 * (self.errnos.items() + self.buckets.items())
+        10 * (self.errnos.items() + self.buckets.items()) + self.details.list_bytes()
     }
 
     /// What a cell counted; `than` is what is known of it otherwise, and left out. The extremes of a cell are
@@ -81,6 +91,7 @@ impl Rows {
             process: Some(key.process),
             comm,
             call: Some(key.call),
+            detail: Detail::Cell(cell, than),
             ..Row::default()
         });
     }
@@ -123,6 +134,7 @@ impl Rows {
             process: Some(id),
             comm: Some(info.comm),
             exited: Some(info.exited),
+            detail: Detail::Process(info),
             ..Row::default()
         });
     }
@@ -136,6 +148,7 @@ impl Rows {
             comm,
             tid: Some(open.tid),
             call: Some(open.call),
+            detail: Detail::Args(open.args.as_ref()),
             ..Row::default()
         });
     }
@@ -183,25 +196,13 @@ impl Rows {
         self.value.push_option(row.value);
         push_text(&mut self.text, row.text);
         self.check.push_option(row.check);
+        let offset = self.offset;
+        self.details.push(row.detail, |monotonic_ns| monotonic_ns.wrapping_add(offset) as i64);
     }
 
     /// The name as text, and its bytes where they are none.
     fn push_comm(&mut self, comm: Option<Comm>) {
-        let bytes = comm.as_ref().map(Comm::as_bytes);
-        match bytes.map(|bytes| (str::from_utf8(bytes), bytes)) {
-            None => {
-                self.comm.push_null();
-                self.comm_bytes.push_null();
-            }
-            Some((Ok(text), _)) => {
-                self.comm.push(text);
-                self.comm_bytes.push_null();
-            }
-            Some((Err(_), bytes)) => {
-                self.comm.push(String::from_utf8_lossy(bytes).as_bytes());
-                self.comm_bytes.push(bytes);
-            }
-        }
+        push_as_text(&mut self.comm, &mut self.comm_bytes, comm.as_ref().map(Comm::as_bytes));
     }
 
     pub(super) fn clear(&mut self) {
@@ -238,6 +239,7 @@ impl Rows {
         self.errno_calls.clear();
         self.buckets.clear();
         self.bucket_calls.clear();
+        self.details.clear();
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
@@ -270,6 +272,25 @@ impl Rows {
         self.value.encode(body);
         self.text.encode(body);
         self.check.encode(body);
+        self.details.encode(body);
+    }
+}
+
+/// As text, and as bytes where they are none.
+pub(super) fn push_as_text(text: &mut Text, raw: &mut Text, bytes: Option<&[u8]>) {
+    match bytes.map(|bytes| (str::from_utf8(bytes), bytes)) {
+        None => {
+            text.push_null();
+            raw.push_null();
+        }
+        Some((Ok(valid), _)) => {
+            text.push(valid);
+            raw.push_null();
+        }
+        Some((Err(_), bytes)) => {
+            text.push(String::from_utf8_lossy(bytes).as_bytes());
+            raw.push(bytes);
+        }
     }
 }
 

@@ -76,6 +76,24 @@ pub(super) mod row {
     pub(in crate::recording) const VALUE: usize = 26;
     pub(in crate::recording) const TEXT: usize = 27;
     pub(in crate::recording) const CHECK: usize = 28;
+
+    /// Columns that every recording has; those from here on came later.
+    pub(in crate::recording) const FIRST: usize = CHECK + 1;
+
+    pub(in crate::recording) const PPID: usize = 29;
+    pub(in crate::recording) const CMDLINE: usize = 30;
+    pub(in crate::recording) const CMDLINE_BYTES: usize = 31;
+    pub(in crate::recording) const CGROUP: usize = 32;
+    pub(in crate::recording) const THREAD_TIDS: usize = 33;
+    pub(in crate::recording) const THREAD_COMMS: usize = 34;
+    pub(in crate::recording) const ARGS: usize = 35;
+    pub(in crate::recording) const SLOW_TID: usize = 36;
+    pub(in crate::recording) const SLOW_SINCE: usize = 37;
+    pub(in crate::recording) const SLOW_NS: usize = 38;
+    pub(in crate::recording) const SLOW_RET: usize = 39;
+    pub(in crate::recording) const SIZED: usize = 40;
+    pub(in crate::recording) const BYTES: usize = 41;
+    pub(in crate::recording) const SMALL: usize = 42;
 }
 
 /// Columns of a recording of events.
@@ -145,6 +163,20 @@ fn row_fields(kind: Kind) -> Fields {
         field("value", DataType::UInt64),
         field("text", DataType::Utf8),
         field("check", DataType::UInt64),
+        field("ppid", DataType::UInt32),
+        field("cmdline", DataType::Utf8),
+        field("cmdline_bytes", DataType::Binary),
+        field("cgroup", DataType::Utf8),
+        Field::new("thread_tids", list(DataType::UInt32), false),
+        Field::new("thread_comms", list(DataType::Binary), false),
+        Field::new("args", list(DataType::UInt64), false),
+        field("slow_tid", DataType::UInt32),
+        field("slow_since", moment()),
+        field("slow_ns", DataType::UInt64),
+        field("slow_ret", DataType::Int64),
+        field("sized", count.clone()),
+        field("bytes", count.clone()),
+        field("small", count.clone()),
     ])
 }
 
@@ -211,15 +243,20 @@ pub(super) fn understand(schema: &Schema) -> Result<(Kind, Meta), ReadError> {
         return Err(not("what it says of the run is damaged"));
     }
     let meta: Meta = serde_json::from_str(json).map_err(|_| not("what it says of the run is no JSON"))?;
-    if !begins_with(schema.fields(), &fields(kind, meta.args)) {
+    let first = match kind {
+        Kind::Intervals => row::FIRST,
+        Kind::Events => call::other(meta.args) + 1,
+    };
+    if !begins_with(schema.fields(), &fields(kind, meta.args), first) {
         return Err(not("its columns are others"));
     }
     Ok((kind, meta))
 }
 
-/// Whether the file's columns are ours, with new ones behind them or not.
-fn begins_with(found: &Fields, ours: &Fields) -> bool {
-    found.len() >= ours.len() && found.iter().zip(ours).all(|(found, ours)| same(found, ours))
+/// Whether the file's columns are ours: all of the first ones, as many as it has of those that came later, and
+/// whatever came after us.
+fn begins_with(found: &Fields, ours: &Fields, first: usize) -> bool {
+    found.len() >= first && found.iter().zip(ours).all(|(found, ours)| same(found, ours))
 }
 
 fn same(found: &Field, ours: &Field) -> bool {
@@ -227,7 +264,7 @@ fn same(found: &Field, ours: &Field) -> bool {
         && found.is_nullable() == ours.is_nullable()
         && match (found.data_type(), ours.data_type()) {
             (DataType::List(found), DataType::List(ours)) => same(found, ours),
-            (DataType::Struct(found), DataType::Struct(ours)) => begins_with(found, ours),
+            (DataType::Struct(found), DataType::Struct(ours)) => begins_with(found, ours, row::FIRST),
             (found, ours) => found == ours,
         }
 }

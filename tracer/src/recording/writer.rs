@@ -73,7 +73,7 @@ impl<W: Write> Writer<W> {
             out,
             written: 0,
             offset: schema::clock_offset(meta),
-            rows: Rows::default(),
+            rows: Rows::new(schema::clock_offset(meta)),
             events: (kind == Kind::Events).then(|| Events {
                 calls: Calls::new(meta),
                 fold: Fold::new(meta.start_ns),

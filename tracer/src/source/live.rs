@@ -18,10 +18,17 @@ use crate::interval::{CallKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 use crate::recording::Mark;
+use crate::syscalls::arity::arguments_only;
 use crate::tap::Tap;
+use crate::targets::Procfs;
+
+use super::who::Resolver;
 
 /// How long records may lie in a ring. A ring that fills up wakes us earlier.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
+
+/// How long the end waits to learn who the last processes were.
+const LAST_WORD: Duration = Duration::from_millis(50);
 
 /// One interval and what is to be said of the tracer itself at its end.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +90,7 @@ impl Live {
         let drain = Drain {
             kernel,
             fold: Fold::new(start_ns),
+            resolver: Resolver::start(Procfs::default())?,
             last_counts: LedgerCounts::default(),
             tap,
             asked,
@@ -126,6 +134,7 @@ impl Live {
 struct Drain {
     kernel: Kernel,
     fold: Fold,
+    resolver: Resolver,
     last_counts: LedgerCounts,
     tap: Option<Tap>,
     asked: mpsc::Receiver<Request>,
@@ -170,6 +179,9 @@ impl Drain {
             empty = if self.drain() == 0 { empty + 1 } else { 0 };
             std::thread::sleep(Duration::from_millis(2));
         }
+        for (stranger, who) in self.resolver.finish(LAST_WORD) {
+            self.fold.introduce_as(&stranger, who);
+        }
         let now_ns = monotonic_ns();
         self.serve_recorder(now_ns);
         self.close(now_ns);
@@ -195,6 +207,7 @@ impl Drain {
         };
         self.pending.drained.records += records as u64;
         self.pending.drained.cpu_ns += sys::thread_cpu_ns() - since_ns;
+        self.resolver.ask(self.fold.take_strangers());
         records
     }
 
@@ -248,15 +261,21 @@ impl Drain {
                 self.fold.name(tgid, Comm::new(name.strip_suffix(b"\n").unwrap_or(&name)));
             }
         }
+        for (stranger, who) in self.resolver.take_answers() {
+            self.fold.introduce_as(&stranger, who);
+        }
         let mut in_flight = Vec::new();
         let fold = &mut self.fold;
         self.kernel.open_calls(|slot| {
             let Some(abi) = Abi::from_u8(slot.record.abi) else { return };
+            let call = CallKey { abi, nr: slot.record.nr };
+            let has_args = slot.record.has_args != 0;
             in_flight.push(InFlight {
                 process: fold.process_id(slot.record.tgid),
                 tid: slot.record.tid,
-                call: CallKey { abi, nr: slot.record.nr },
+                call,
                 enter_ns: slot.record.enter_ns,
+                args: has_args.then(|| arguments_only(call, slot.record.args)),
             });
         });
         if let Some(error) = self.fold.take_last_error() {

@@ -1,6 +1,8 @@
 //! How many arguments a syscall has: the registers beyond them hold whatever was there before.
 
-use super::{HOST_ABI, name};
+use tracer_common::abi::Abi;
+
+use super::{HOST_ABI, names};
 use crate::interval::CallKey;
 
 /// Names by their number of arguments, as the kernel declares them.
@@ -78,18 +80,27 @@ const NAMES: [&[&str]; 7] = [
 /// How many of the six registers are arguments of `call`. Six where it is not known, and for tables other than
 /// the host's, whose calls of the same name may take others.
 pub fn arguments(call: CallKey) -> usize {
-    if call.abi != HOST_ABI {
+    names::entry(call).map_or(6, |entry| entry.arguments)
+}
+
+/// The registers of a call, those that are no arguments of it zeroed: whatever was left in them is nobody's business.
+pub fn arguments_only(call: CallKey, mut registers: [u64; 6]) -> [u64; 6] {
+    registers[arguments(call)..].fill(0);
+    registers
+}
+
+/// Of the call that `abi` has under this name.
+pub(super) fn by_name(abi: Abi, name: &str) -> usize {
+    if abi != HOST_ABI {
         return 6;
     }
-    let name = name(call);
-    NAMES.iter().position(|names| names.binary_search(&&*name).is_ok()).unwrap_or(6)
+    NAMES.iter().position(|names| names.binary_search(&name).is_ok()).unwrap_or(6)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::syscalls::number;
-    use tracer_common::abi::Abi;
 
     #[test]
     fn names_are_sorted_and_known_and_have_the_arguments_of_their_manual_page() {

@@ -5,6 +5,7 @@ pub mod arity;
 pub mod classes;
 pub mod errno;
 pub mod filter;
+mod moves;
 mod names;
 mod waits;
 
@@ -61,6 +62,11 @@ pub fn number(abi: Abi, name: &str) -> Option<i32> {
 /// program had nothing to do and not how slow something was.
 pub fn waits_by_design(call: CallKey) -> bool {
     names::entry(call).is_some_and(|entry| entry.waits_by_design)
+}
+
+/// Whether the call returns how many bytes it moved.
+pub fn moves_bytes(call: CallKey) -> bool {
+    names::entry(call).is_some_and(|entry| entry.moves_bytes)
 }
 
 /// What stands before a name to say which table it is from.

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use syscalls::{aarch64, x86, x86_64};
 use tracer_common::abi::Abi;
 
-use super::{prefix, waits, without_x32_bit};
+use super::{arity, moves, prefix, waits, without_x32_bit};
 use crate::interval::CallKey;
 
 /// One past the largest number that has a name (`x32:pwritev2` is 547), rounded up to a word of bits.
@@ -21,6 +21,10 @@ pub(super) struct Entry {
     pub(super) shown: Cow<'static, str>,
     /// See [`super::waits_by_design`].
     pub(super) waits_by_design: bool,
+    /// See [`super::arity`].
+    pub(super) arguments: usize,
+    /// See [`super::moves_bytes`].
+    pub(super) moves_bytes: bool,
 }
 
 struct Table {
@@ -128,7 +132,13 @@ impl Table {
                     "" => Cow::Borrowed(name),
                     prefix => Cow::Owned(format!("{prefix}{name}")),
                 };
-                Some(Entry { name, shown, waits_by_design: waits::by_name(name) })
+                Some(Entry {
+                    name,
+                    shown,
+                    waits_by_design: waits::by_name(name),
+                    arguments: arity::by_name(abi, name),
+                    moves_bytes: moves::by_name(name),
+                })
             })
             .collect();
         Self { entries, numbers }

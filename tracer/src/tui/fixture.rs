@@ -64,6 +64,8 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
         },
         errnos: Vec::new(),
         in_flight: Vec::new(),
+        slowest: Arc::default(),
+        threads: Arc::default(),
     }
 }
 
@@ -86,6 +88,8 @@ impl CallRow {
             errno,
             count,
             recent,
+            before_per_minute: None,
+            is_expected: false,
             first_seen_ns: END - ago * SECOND,
             last_seen_ns: if recent > 0 { END } else { END - 7 * SECOND },
         });
@@ -100,6 +104,7 @@ impl CallRow {
                 tid,
                 call: self.call,
                 enter_ns: END - age * SECOND,
+                args: None,
             });
         }
         self.stats.in_flight = ages.len() as u64;
@@ -258,6 +263,8 @@ pub(crate) fn extreme() -> Extreme {
         errno: 4095,
         count: 999_999_999_999,
         recent: 999_999_999,
+        before_per_minute: Some(999_999_999),
+        is_expected: false,
         first_seen_ns: 2_000 * SECOND,
         last_seen_ns: 3_000 * SECOND,
     });

@@ -95,6 +95,11 @@ fn add(interval: &mut Interval, pid: u32, name: &[u8], nr: i32, calls: &[(u64, O
     let process = ProcessId { pid, start_ns: 7 };
     let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr } };
     interval.cells.insert(key, cell);
-    let info = ProcessInfo { comm: Comm::new(name), exited: false, as_of_ns: interval.end_ns };
+    let info = ProcessInfo {
+        comm: Comm::new(name),
+        exited: false,
+        as_of_ns: interval.end_ns,
+        ..ProcessInfo::default()
+    };
     interval.processes.insert(process, info);
 }

@@ -48,12 +48,13 @@ impl Slice {
 
     /// A call of thread `tid` that is open since `enter_ns`.
     fn open(&mut self, pid: u32, name: &str, tid: u32, enter_ns: u64) -> &mut Self {
-        self.0.in_flight.push(InFlight { process: id(pid), tid, call: call(name), enter_ns });
+        self.0.in_flight.push(InFlight { process: id(pid), tid, call: call(name), enter_ns, args: None });
         self.named(pid, "app", false)
     }
 
     fn named(&mut self, pid: u32, comm: &str, exited: bool) -> &mut Self {
-        let info = ProcessInfo { comm: Comm::new(comm), exited, as_of_ns: self.0.end_ns };
+        let info =
+            ProcessInfo { comm: Comm::new(comm), exited, as_of_ns: self.0.end_ns, ..ProcessInfo::default() };
         self.0.processes.insert(id(pid), info);
         self
     }
@@ -307,7 +308,7 @@ proptest! {
                 let mut cell = cell_of(&[(latency_ns, Outcome::Success)]);
                 cell.record_denied(errno, count);
                 interval.cells.entry(key).or_default().merge(&cell);
-                interval.in_flight.push(InFlight { process: key.process, tid: pid, call: key.call, enter_ns });
+                interval.in_flight.push(InFlight { process: key.process, tid: pid, call: key.call, enter_ns, args: None });
             }
             aggregator.merge(&interval);
             let snapshot = aggregator.snapshot();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use super::fixture::{Step, any_steps, read, record};
+use super::fixture::{Step, any_steps, as_recorded, read, record};
 use crate::recording::{End, Item, Kind, repair};
 
 /// Longest time that reading a file of a few hundred kilobytes may take, in a debug build on a busy machine.
@@ -23,7 +23,8 @@ fn fixed(kind: Kind, args: bool) -> (Vec<Item>, Vec<u8>) {
     let closed = |step: &Step| matches!(step, Step::Closed(_));
     let last = steps.iter().enumerate().filter(|(_, step)| closed(step)).map(|(at, _)| at).nth(2);
     steps.truncate(last.expect("three intervals") + 1);
-    record(&steps, kind, args)
+    let (shown, file) = record(&steps, kind, args);
+    (as_recorded(shown, false), file)
 }
 
 /// Where the messages of a good file begin, the end marker last.
@@ -48,6 +49,7 @@ fn check(file: &[u8], shown: &[Item]) -> Option<usize> {
     let found = read(file);
     assert!(start.elapsed() < LIMIT);
     let (items, end) = found.ok()?;
+    let items = as_recorded(items, false);
     assert!(shown.starts_with(&items), "{} items that were not written", items.len());
     assert!(end != End::Clean || items.len() == shown.len(), "{} of {} items", items.len(), shown.len());
     Some(items.len())
@@ -58,7 +60,8 @@ fn a_file_cut_anywhere_reads_up_to_the_cut() {
     for (kind, args) in [(Kind::Intervals, false), (Kind::Events, true)] {
         let (shown, file) = fixed(kind, args);
         let starts = messages(&file);
-        assert_eq!(read(&file).expect("a recording"), (shown.clone(), End::Clean));
+        let (items, end) = read(&file).expect("a recording");
+        assert_eq!((as_recorded(items, false), end), (shown.clone(), End::Clean));
         let last = starts.len() - 1;
         let mut before = 0;
         for cut in starts[last - 2]..file.len() {

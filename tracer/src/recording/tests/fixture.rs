@@ -1,5 +1,7 @@
 //! Recordings for tests: a live run in small, with everything that can go wrong on its way into a file.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use tracer_common::record::{CallRecord, ProcessRecord, kind};
 use tracer_common::spill::{SpillCell, SpillKey};
@@ -9,7 +11,7 @@ use crate::fold::Fold;
 use crate::interval::{InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
-use crate::recording::{Item, Kind, Mark, Reader, Writer};
+use crate::recording::{Item, Kind, Mark, Reader, SLOW_NS, Writer};
 use crate::run::Meta;
 
 /// What happens in a run.
@@ -180,9 +182,33 @@ fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
         tid: tid as u32,
         call: crate::interval::CallKey { abi: tracer_common::abi::Abi::I386, nr: 3 },
         enter_ns: now_ns - tid * 1_000_000_000,
+        args: (tid == 1).then_some([now_ns; 6]),
     });
     let open = open.collect();
     live.close(now_ns, open, ledger)
+}
+
+/// What a recording says of a run that was shown: whatever was counted, and less of single calls and threads than a
+/// screen has. `complete` says that every call has a row.
+pub(crate) fn as_recorded(mut items: Vec<Item>, complete: bool) -> Vec<Item> {
+    for item in &mut items {
+        if let Item::Interval(interval) = item {
+            *interval = interval_as_recorded(std::mem::take(interval), complete);
+        }
+    }
+    items
+}
+
+/// The same of one interval.
+pub(crate) fn interval_as_recorded(mut interval: Interval, complete: bool) -> Interval {
+    if !complete {
+        for cell in interval.cells.values_mut() {
+            cell.threads = Arc::default();
+            cell.slowest =
+                cell.slowest.iter().take(1).filter(|slow| slow.latency_ns >= SLOW_NS).cloned().collect();
+        }
+    }
+    interval
 }
 
 /// Everything in a file, and how it ended.

@@ -35,6 +35,7 @@ fn small_interval() -> Interval {
         tid: 978,
         call: CallKey { abi: Abi::I386, nr: 100_003 },
         enter_ns: 1_500,
+        args: None,
     });
     interval.ledger.kernel[Counter::EnterSeen as usize] = 4;
     interval.ledger.kernel[Counter::Paired as usize] = 3;
@@ -135,6 +136,8 @@ fn folded_processes_say_how_many_they_are() {
                 stats: CallStats::default(),
                 errnos: Vec::new(),
                 in_flight: Vec::new(),
+                slowest: std::sync::Arc::default(),
+                threads: std::sync::Arc::default(),
             }],
             ..ProcessRow::default()
         }],

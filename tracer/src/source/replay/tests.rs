@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::aggregate::Aggregator;
 use crate::interval::tests::any_interval;
+use crate::recording::tests::fixture::interval_as_recorded;
 use crate::recording::{self, Kind, Writer};
 use crate::source::tape::Input;
 use crate::timeline::Motion;
@@ -219,6 +220,7 @@ proptest! {
         requests in proptest::collection::vec((any_request(), any::<bool>()), 0..12),
         span_ns in 500u64..30_000, is_pipe in any::<bool>(),
     ) {
+        let run: Vec<_> = run.into_iter().map(|interval| interval_as_recorded(interval, false)).collect();
         let bytes = recording_of(&run, &[]);
         let input = if is_pipe { pipe(bytes) } else { file(bytes) };
         let (mut player, shown) = player_of(input, Limits { span_ns, ..Limits::default() });

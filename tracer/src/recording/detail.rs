@@ -1,0 +1,268 @@
+//! The columns that came after the first version of the format: who a process is, what a call was about. A file from
+//! before has none of them, and reading it finds nothing there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::batch::{Column, Damage};
+use super::columns::{Lists, Numbers, Text, TextLists};
+use super::encode::Body;
+use super::reader::nonsense;
+use super::rows::push_as_text;
+use super::schema::row;
+use crate::interval::{Cell, Sizes, SlowCall, slowest};
+use crate::process::{Comm, ProcessInfo, ThreadNames};
+use crate::who::{MAX_CGROUP_BYTES, MAX_CMDLINE_BYTES, Who};
+
+/// Calls that took less are not recorded as the slowest of a cell: a recording of intervals would grow by half.
+pub const SLOW_NS: u64 = 1_000_000;
+
+/// What a row says in these columns.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Detail<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// Of a process.
+    Process(&'a ProcessInfo),
+    /// Of a cell, and what is known of it otherwise.
+    Cell(&'a Cell, &'a Cell),
+    /// Of an open call, if its arguments were taken.
+    Args(Option<&'a [u64; 6]>),
+}
+
+/// The columns, while they are being gathered.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    ppid: Numbers<u32>,
+    cmdline: Text,
+    cmdline_bytes: Text,
+    cgroup: Text,
+    thread_tids: Lists<u32>,
+    thread_comms: TextLists,
+    args: Lists<u64>,
+    slow_tid: Numbers<u32>,
+    slow_since: Numbers<i64>,
+    slow_ns: Numbers<u64>,
+    slow_ret: Numbers<i64>,
+    sized: Numbers<u64>,
+    bytes: Numbers<u64>,
+    small: Numbers<u64>,
+}
+
+impl Details {
+    /// Bytes held by lists.
+    pub(super) fn list_bytes(&self) -> usize {
+        8 * self.args.items() + 20 * self.thread_tids.items()
+    }
+
+    /// The next row; `moment` tells how times are written.
+    pub(super) fn push(&mut self, detail: Detail<'_>, moment: impl Fn(u64) -> i64) {
+        let (mut who, mut slow, mut sizes) = (None, Slowest::Nothing, Sizes::default());
+        match detail {
+            Detail::None => {}
+            Detail::Process(info) => {
+                who = info.who.as_deref();
+                for (&tid, comm) in info.threads.iter() {
+                    self.thread_tids.add(tid);
+                    self.thread_comms.add(comm.as_bytes());
+                }
+            }
+            Detail::Cell(cell, than) => {
+                slow = slowest_to_say(cell, than);
+                sizes = Sizes {
+                    calls: cell.sizes.calls.wrapping_sub(than.sizes.calls),
+                    bytes: cell.sizes.bytes.wrapping_sub(than.sizes.bytes),
+                    small: cell.sizes.small.wrapping_sub(than.sizes.small),
+                };
+                if let Slowest::Call(slow) = slow {
+                    self.add_args(slow.args.as_deref());
+                }
+            }
+            Detail::Args(args) => self.add_args(args),
+        }
+        self.ppid.push_option(who.map(|who| who.ppid));
+        push_as_text(&mut self.cmdline, &mut self.cmdline_bytes, who.map(|who| &*who.cmdline));
+        match who {
+            Some(who) => self.cgroup.push(&*who.cgroup),
+            None => self.cgroup.push_null(),
+        }
+        self.thread_tids.end_row();
+        self.thread_comms.end_row();
+        self.args.end_row();
+        let (slow_ns, slow) = match slow {
+            Slowest::Nothing => (None, None),
+            Slowest::None => (Some(0), None),
+            Slowest::Call(slow) => (Some(slow.latency_ns), Some(slow)),
+        };
+        self.slow_tid.push_option(slow.map(|slow| slow.tid));
+        self.slow_since.push_option(slow.map(|slow| moment(slow.enter_ns)));
+        self.slow_ns.push_option(slow_ns);
+        self.slow_ret.push_option(slow.map(|slow| slow.ret));
+        let moved = sizes != Sizes::default();
+        self.sized.push_option(moved.then_some(sizes.calls));
+        self.bytes.push_option(moved.then_some(sizes.bytes));
+        self.small.push_option(moved.then_some(sizes.small));
+    }
+
+    fn add_args(&mut self, args: Option<&[u64; 6]>) {
+        for &arg in args.into_iter().flatten() {
+            self.args.add(arg);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        for text in [&mut self.cmdline, &mut self.cmdline_bytes, &mut self.cgroup] {
+            text.clear();
+        }
+        self.ppid.clear();
+        self.thread_tids.clear();
+        self.thread_comms.clear();
+        self.args.clear();
+        self.slow_tid.clear();
+        self.slow_since.clear();
+        self.slow_ret.clear();
+        for numbers in [&mut self.slow_ns, &mut self.sized, &mut self.bytes, &mut self.small] {
+            numbers.clear();
+        }
+    }
+
+    pub(super) fn encode(&self, body: &mut Body) {
+        self.ppid.encode(body);
+        self.cmdline.encode(body);
+        self.cmdline_bytes.encode(body);
+        self.cgroup.encode(body);
+        self.thread_tids.encode(body);
+        self.thread_comms.encode(body);
+        self.args.encode(body);
+        self.slow_tid.encode(body);
+        self.slow_since.encode(body);
+        self.slow_ns.encode(body);
+        self.slow_ret.encode(body);
+        self.sized.encode(body);
+        self.bytes.encode(body);
+        self.small.encode(body);
+    }
+}
+
+/// What there is to say of the slowest call of a cell.
+enum Slowest<'a> {
+    /// That it is known otherwise, or not worth its bytes.
+    Nothing,
+    /// That what is known otherwise is none of the cell's.
+    None,
+    /// That it is this one.
+    Call(&'a SlowCall),
+}
+
+fn slowest_to_say<'a>(cell: &'a Cell, than: &Cell) -> Slowest<'a> {
+    match (cell.slowest.first(), than.slowest.first()) {
+        (None, None) => Slowest::Nothing,
+        (None, Some(_)) => Slowest::None,
+        (Some(slow), None) if slow.latency_ns < SLOW_NS => Slowest::Nothing,
+        (Some(slow), known) if known == Some(slow) => Slowest::Nothing,
+        (Some(slow), _) => Slowest::Call(slow),
+    }
+}
+
+/// A column that may not be there.
+fn column(columns: &[Column], index: usize) -> Option<&Column> {
+    columns.get(index)
+}
+
+fn list<T: arrow_buffer::ArrowNativeType>(columns: &[Column], index: usize, at: usize) -> &[T] {
+    column(columns, index).map_or(&[], |column| column.list(at))
+}
+
+/// What row `at` says of a process beside its name.
+pub(super) fn take_info(columns: &[Column], at: usize, info: &mut ProcessInfo) -> Result<(), Damage> {
+    if let Some(ppid) = column(columns, row::PPID).and_then(|column| column.number(at)) {
+        let text = |index: usize| column(columns, index).and_then(|column| column.text(at));
+        let bytes = column(columns, row::CMDLINE_BYTES).and_then(|column| column.bytes(at));
+        let cmdline = match bytes {
+            Some(bytes) => bytes,
+            None => text(row::CMDLINE).ok_or_else(nonsense)?.as_bytes(),
+        };
+        let cgroup = text(row::CGROUP).ok_or_else(nonsense)?;
+        if cmdline.len() > MAX_CMDLINE_BYTES || cgroup.len() > MAX_CGROUP_BYTES {
+            return Err(nonsense());
+        }
+        info.who = Some(Arc::new(Who { ppid, cmdline: cmdline.into(), cgroup: cgroup.into() }));
+    }
+    info.threads = thread_names(columns, at)?;
+    Ok(())
+}
+
+fn thread_names(columns: &[Column], at: usize) -> Result<ThreadNames, Damage> {
+    let tids: &[u32] = list(columns, row::THREAD_TIDS, at);
+    let Some(comms) = column(columns, row::THREAD_COMMS) else { return Ok(ThreadNames::default()) };
+    let (start, end) = comms.range(at);
+    if end - start != tids.len() || tids.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(nonsense());
+    }
+    let mut names = BTreeMap::new();
+    for (&tid, place) in tids.iter().zip(start..end) {
+        let name = comms.item_bytes(place).filter(|name| name.len() <= 16).ok_or_else(nonsense)?;
+        let mut padded = [0; 16];
+        padded[..name.len()].copy_from_slice(name);
+        names.insert(tid, Comm::from_kernel(padded));
+    }
+    Ok(Arc::new(names))
+}
+
+/// The arguments in row `at`, if there are any.
+pub(super) fn args(columns: &[Column], at: usize) -> Result<Option<[u64; 6]>, Damage> {
+    match list(columns, row::ARGS, at) {
+        [] => Ok(None),
+        args => <[u64; 6]>::try_from(args).map(Some).map_err(|_| nonsense()),
+    }
+}
+
+/// Adds what row `at` says of a cell; `monotonic` tells how times were written.
+pub(super) fn take_cell(
+    columns: &[Column],
+    at: usize,
+    cell: &mut Cell,
+    monotonic: impl Fn(i64) -> u64,
+) -> Result<(), Damage> {
+    if let Some(latency_ns) = column(columns, row::SLOW_NS).and_then(|column| column.number(at)) {
+        if latency_ns > cell.max_ns {
+            return Err(nonsense());
+        }
+        let tid: Option<u32> = column(columns, row::SLOW_TID).and_then(|column| column.number(at));
+        let said: Option<SlowCall> = match tid {
+            None => None,
+            Some(tid) => Some(SlowCall {
+                latency_ns,
+                enter_ns: number(columns, row::SLOW_SINCE, at).map(monotonic)?,
+                tid,
+                ret: number(columns, row::SLOW_RET, at)?,
+                args: args(columns, at)?.map(Arc::new),
+            }),
+        };
+        // Calls that are said to be slower are another cell's.
+        let known =
+            cell.slowest.iter().filter(|known| said.as_ref().is_some_and(|slow| slow.is_before(known)));
+        let slowest: Vec<SlowCall> = said.iter().chain(known).take(slowest::IN_CELL).cloned().collect();
+        cell.slowest = slowest.into();
+    }
+    let more = |known: u64, index: usize| {
+        let said = column(columns, index).and_then(|column| column.number(at)).unwrap_or(0);
+        known.wrapping_add(said)
+    };
+    cell.sizes = Sizes {
+        calls: more(cell.sizes.calls, row::SIZED),
+        bytes: more(cell.sizes.bytes, row::BYTES),
+        small: more(cell.sizes.small, row::SMALL),
+    };
+    let possible = cell.sizes.small <= cell.sizes.calls && cell.sizes.calls <= cell.calls;
+    if possible { Ok(()) } else { Err(nonsense()) }
+}
+
+fn number<T: arrow_buffer::ArrowNativeType>(
+    columns: &[Column],
+    index: usize,
+    at: usize,
+) -> Result<T, Damage> {
+    column(columns, index).and_then(|column| column.number(at)).ok_or_else(nonsense)
+}
