@@ -194,6 +194,7 @@ const SYS_ENTER: Hook =
 impl Kernel {
     /// Loads the programs and makes the maps; nothing is attached yet.
     pub fn load(plan: &Plan) -> Result<Self, LoadError> {
+        mount_tracefs_for(plan.family);
         let offsets = find_offsets();
         let online = aya::util::online_cpus().map_err(|(path, error)| LoadError {
             step: "count CPUs",
@@ -415,6 +416,7 @@ impl Kernel {
 /// The cheapest possible pair of programs at enter and exit, which does nothing: the floor that
 /// `cargo xtask bench overhead` measures against. They are detached when this is dropped.
 pub fn attach_floor(family: Family) -> Result<Ebpf, LoadError> {
+    mount_tracefs_for(family);
     let mut loader = EbpfLoader::new();
     loader.btf(None);
     let mut ebpf = loader.load(OBJECT).map_err(|error: EbpfError| LoadError::new("create maps", &error))?;
@@ -490,6 +492,14 @@ fn has_helper(family: Family, helper: bpf_func_id) -> bool {
         Family::Classic => ProgramType::TracePoint,
     };
     is_helper_supported(program, helper).unwrap_or(false)
+}
+
+/// Classic programs are attached by a number that stands in tracefs.
+fn mount_tracefs_for(family: Family) {
+    if family == Family::Classic {
+        // Where it cannot be mounted attaching fails, and that error says what to do.
+        let _ = tracefs::ensure_mounted();
+    }
 }
 
 fn find_offsets() -> Offsets {

@@ -1,13 +1,29 @@
-//! What the classic tracepoints' own format files say.
+//! Where tracefs is, and what the classic tracepoints' own format files in it say.
 
+use std::io;
 use std::path::PathBuf;
+
+use rustix::mount::{MountFlags, mount};
+
+/// Where every kernel since 4.1 has an empty folder for it.
+const USUAL_PLACE: &str = "/sys/kernel/tracing";
 
 /// Where tracefs is mounted; `None` when it is not.
 pub fn mount_point() -> Option<PathBuf> {
-    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+    [USUAL_PLACE, "/sys/kernel/debug/tracing"]
         .into_iter()
         .map(PathBuf::from)
         .find(|path| path.join("events/raw_syscalls/sys_enter/id").exists())
+}
+
+/// Mounts tracefs at its usual place where nobody has yet, as perf does: a host without systemd may have none,
+/// and classic tracepoints are found through it. Needs `CAP_SYS_ADMIN`.
+pub fn ensure_mounted() -> io::Result<()> {
+    if mount_point().is_some() {
+        return Ok(());
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(mount("tracefs", USUAL_PLACE, "tracefs", flags, None)?)
 }
 
 /// Byte offset of `field` in the record of `event` (`sched/sched_process_fork`).
