@@ -206,4 +206,5 @@ const EMPTY: Slot = Slot {
         ret: 0,
         args: [0; 6],
     },
+    padding: [0; 2],
 };
