@@ -111,7 +111,7 @@ fn overhead(options: &Overhead) -> Result<()> {
             ));
         }
     }
-    let throughput = throughput::measure(options.rounds.into(), family, directory.path())?;
+    let throughput = throughput::measure(family, directory.path())?;
 
     let mut head = Vec::new();
     if let Some(load) = disturbance {

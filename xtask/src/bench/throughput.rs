@@ -15,18 +15,41 @@ use crate::command::{self, find};
 const REQUESTS: &str = "200000";
 const CLIENTS: &str = "50";
 
-/// Requests per second, medians over the rounds.
+/// Turns of each contender. The server, its clients and the tracer share two CPUs, and which of them share one
+/// differs from turn to turn by more than tracing costs: only many turns tell.
+pub(super) const ROUNDS: usize = 9;
+
+/// Medians over the rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Throughput {
+    /// Requests per second.
     pub(super) untraced: f64,
-    /// Under two empty programs: what any tracer with a program at enter and one at exit leaves.
-    pub(super) floor: f64,
-    /// Attached by PID.
-    pub(super) traced: f64,
+    /// Of that, under two empty programs: what any tracer with a program at enter and one at exit leaves.
+    pub(super) floor: Kept,
+    /// Of that, attached by PID.
+    pub(super) traced: Kept,
 }
 
-/// Measures untraced, under empty programs and traced in turn; nothing where redis is not installed.
-pub(super) fn measure(rounds: usize, family: Family, directory: &Path) -> Result<Option<Throughput>> {
+/// What is kept of the throughput that the same round had untraced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Kept {
+    pub(super) least: f64,
+    pub(super) median: f64,
+    pub(super) most: f64,
+}
+
+impl Kept {
+    fn of(rates: &[f64], untraced: &[f64]) -> Self {
+        let mut shares: Vec<f64> =
+            rates.iter().zip(untraced).map(|(rate, untraced)| rate / untraced).collect();
+        let median = median(&mut shares);
+        let [least, most] = [shares.first(), shares.last()].map(|share| share.copied().unwrap_or(f64::NAN));
+        Self { least, median, most }
+    }
+}
+
+/// Measures a server untraced, under empty programs and traced in turn; nothing where redis is not installed.
+pub(super) fn measure(family: Family, directory: &Path) -> Result<Option<Throughput>> {
     let (Some(server), Some(client)) = (find("redis-server"), find("redis-benchmark")) else {
         return Ok(None);
     };
@@ -43,7 +66,7 @@ pub(super) fn measure(rounds: usize, family: Family, directory: &Path) -> Result
     let contenders =
         [Contender::Untraced, Contender::Floor(family), Contender::Tracer(Reach::Target, family)];
     let mut rates = contenders.map(|_| Vec::new());
-    for _ in 0..rounds {
+    for _ in 0..ROUNDS {
         for (contender, rates) in contenders.iter().zip(&mut rates) {
             let attached = contender.attach(&[redis.pid()], directory)?;
             rates.push(ask()?);
@@ -53,8 +76,9 @@ pub(super) fn measure(rounds: usize, family: Family, directory: &Path) -> Result
         }
     }
     redis.stop()?;
-    let [untraced, floor, traced] = rates.map(|mut rates| median(&mut rates));
-    Ok(Some(Throughput { untraced, floor, traced }))
+    let [mut untraced, floor, traced] = rates;
+    let (floor, traced) = (Kept::of(&floor, &untraced), Kept::of(&traced, &untraced));
+    Ok(Some(Throughput { untraced: median(&mut untraced), floor, traced }))
 }
 
 /// A port nobody listens on now.
@@ -79,6 +103,12 @@ fn rate(csv: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_of_the_same_round() {
+        let kept = Kept::of(&[95.0, 40.0, 98.0], &[100.0, 50.0, 100.0]);
+        assert_eq!(kept, Kept { least: 0.8, median: 0.95, most: 0.98 });
+    }
 
     #[test]
     fn the_rate_is_the_second_column_of_every_version() {
