@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`,
-//! `syscalls`, `human`, `columns`, `who`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! `syscalls`, `arguments`, `human`, `columns`, `who`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
+pub mod arguments;
 pub mod bpf;
 pub mod cli;
 pub mod columns;

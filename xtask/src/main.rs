@@ -9,6 +9,7 @@ mod kernels;
 mod provenance;
 mod run;
 mod setup_ebpf;
+mod signatures;
 mod tally;
 mod test;
 mod tidy;
@@ -39,6 +40,8 @@ enum Verb {
     Test(test::Options),
     /// Check the rules that no compiler checks
     Tidy,
+    /// Write the table of what syscalls take, from what the running kernel publishes, as root
+    Signatures(signatures::Options),
     /// Measure what tracing costs, beside other tools
     Bench(bench::Options),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
             tested => tested.map(drop),
         },
         Verb::Tidy => tidy::check(),
+        Verb::Signatures(options) => signatures::run(&options),
         Verb::Bench(options) => bench::run(&options),
     };
     match done {

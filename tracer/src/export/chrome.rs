@@ -7,7 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{Call, Rest, Sink, args_of, ended, errno_of, latency_ns, ret_of};
+use super::{Call, Rest, Sink, decoded, ended, errno_of, latency_ns, ret_of};
+use crate::arguments::Argument;
 use crate::human::safe_text;
 use crate::interval::InFlight;
 use crate::process::{Comm, ProcessId};
@@ -63,20 +64,20 @@ struct Args<'a> {
     ended: Option<&'static str>,
     ret: Option<i64>,
     errno: Option<&'a str>,
-    words: &'a [u64],
+    arguments: Vec<Argument>,
 }
 
 impl Serialize for Args<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        let Args { name, ended, ret, errno, words } = self;
+        let Args { name, ended, ret, errno, arguments } = self;
         name.as_ref().map_or(Ok(()), |name| map.serialize_entry("name", name))?;
         ended.map_or(Ok(()), |ended| map.serialize_entry("ended", ended))?;
         ret.map_or(Ok(()), |ret| map.serialize_entry("ret", &ret))?;
         errno.map_or(Ok(()), |errno| map.serialize_entry("errno", errno))?;
-        for (index, arg) in words.iter().enumerate() {
+        for argument in arguments {
             // As text: JSON readers cut numbers beyond 2^53.
-            map.serialize_entry(&format!("arg{index}"), &format!("{arg:#x}"))?;
+            map.serialize_entry(argument.name, &argument.meaning.to_string())?;
         }
         map.end()
     }
@@ -174,7 +175,7 @@ impl Sink for Chrome {
             ended: Some(ended(event)),
             ret: ret_of(event),
             errno: errno.as_deref(),
-            words: args_of(event).unwrap_or_default(),
+            arguments: decoded(event).unwrap_or_default(),
         };
         let (ts, dur) = (Some(self.since_start(call.enter_ns)), Some(Micros(latency_ns(event).unwrap_or(0))));
         let (pid, tid) = (call.process.pid, event.tid);

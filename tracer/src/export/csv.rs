@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use super::{Call, Rest, Sink, args_of, ended, errno_of, errnos_text, latency_ns, ordered, ret_of};
+use crate::arguments;
 use crate::human::safe_text;
 use crate::interval::CallKey;
 use crate::process::Comm;
@@ -15,7 +16,7 @@ use crate::snapshot::CallStats;
 use crate::syscalls;
 
 /// Columns of both kinds of rows; what does not apply to a row is empty.
-const HEADER: [&str; 29] = [
+const HEADER: [&str; 30] = [
     "host",
     "start_unix_ns",
     "end_unix_ns",
@@ -45,6 +46,7 @@ const HEADER: [&str; 29] = [
     "args",
     "in_flight",
     "row",
+    "arguments",
 ];
 
 pub(super) struct Csv {
@@ -136,6 +138,7 @@ impl Sink for Csv {
             args.unwrap_or_default(),
             String::new(),
             "call".to_owned(),
+            event.args.as_ref().map_or_else(String::new, |args| arguments::named_text(event.call, args)),
         ])?;
         Ok(())
     }
@@ -186,6 +189,7 @@ impl Sink for Csv {
                 String::new(),
                 in_flight.to_string(),
                 "cell".to_owned(),
+                String::new(),
             ])?;
         }
         Ok(())

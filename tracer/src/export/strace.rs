@@ -1,7 +1,7 @@
 //! What `strace -f -ttt -T` prints, for the tools that read it. Calls come in the order of their enter as far
 //! as a window of them can be kept in memory; each line has the time of its enter.
 //!
-//! Arguments are numbers: what pointers point to was not recorded. As many are shown as the call has.
+//! Arguments are numbers and constants by name: what pointers point to was not recorded.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +9,8 @@ use std::io::{self, Write};
 
 use tracer_common::outcome::Outcome;
 
-use super::{Call, Rest, Sink, args_of};
+use super::{Call, Rest, Sink};
+use crate::arguments;
 use crate::decode::{CallEvent, End};
 use crate::human::safe_text;
 use crate::interval::InFlight;
@@ -67,19 +68,8 @@ impl Strace {
 
 /// `read(3, 0x7ffd12345678, 1024)`; without arguments where none were recorded.
 fn call_text(event: &CallEvent) -> String {
-    let name = syscalls::plain_name(event.call);
-    let args: Vec<String> = args_of(event).unwrap_or_default().iter().map(|arg| number(*arg)).collect();
-    format!("{name}({})", args.join(", "))
-}
-
-/// Small numbers, positive and negative, as people count; the others are pointers or flags.
-fn number(word: u64) -> String {
-    match word as i64 {
-        small @ -4096..=65_535 => small.to_string(),
-        // The upper half of a register that holds an `int` is not always filled.
-        _ if (0xFFFF_F000..=0xFFFF_FFFF).contains(&word) => (word as u32 as i32).to_string(),
-        _ => format!("{word:#x}"),
-    }
+    let args = event.args.as_ref().map_or_else(String::new, |args| arguments::text(event.call, args));
+    format!("{}({args})", syscalls::plain_name(event.call))
 }
 
 fn result_text(event: &CallEvent) -> String {

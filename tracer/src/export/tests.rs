@@ -248,7 +248,8 @@ fn strace_lines_are_those_of_strace() {
         (
             "mmap",
             returned(Outcome::Success, 0x7f00_0000_0000),
-            "mmap(3, 0x7ffc00001000, 1024, 99, 99, 99) = 0x7f0000000000 <0.000012>",
+            "mmap(0x3, 140720308490240, 0x400, MAP_SHARED_VALIDATE|MAP_ANONYMOUS|MAP_32BIT, 99, 0x63) = \
+             0x7f0000000000 <0.000012>",
         ),
         ("exit_group", End::NeverReturns, "exit_group(3) = ?"),
         ("getpid", End::Denied { errno: 1 }, "getpid() = -1 EPERM (Operation not permitted) <0.000000>"),

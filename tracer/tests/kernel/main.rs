@@ -41,6 +41,7 @@ mod needs_quiet;
 mod needs_sh;
 mod needs_speed;
 mod needs_strace;
+mod needs_strace_arguments;
 mod oracle;
 mod overload;
 mod readback;

@@ -90,12 +90,12 @@ fn oracle_tells_the_truth() {
 }
 
 /// A shell that waits for a line and then becomes a command, so that two tracers can attach first.
-struct Launch {
+pub(crate) struct Launch {
     shell: Child,
 }
 
 impl Launch {
-    fn prepare(command: &[&str]) -> Self {
+    pub(crate) fn prepare(command: &[&str]) -> Self {
         let shell = Command::new("sh")
             .args(["-c", "read go; exec \"$@\"", "sh"])
             .args(command)
@@ -108,11 +108,11 @@ impl Launch {
         Self { shell }
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.shell.id()
     }
 
-    fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let mut stdin = self.shell.stdin.take().expect("a pipe was asked for");
         stdin.write_all(b"go\n").expect("the shell reads");
         drop(stdin);
