@@ -27,6 +27,7 @@ pub mod human;
 pub mod interval;
 pub mod launch;
 pub mod ledger;
+pub mod over_time;
 pub mod playback;
 pub mod process;
 pub mod recorder;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::history::{History, Limits, Playhead};
 use crate::interval::Interval;
+use crate::over_time::{OverTime, Wanted, Watched};
 use crate::snapshot::Snapshot;
 use crate::timeline::{Activity, Clock, Mark, Motion, Timeline, Transport};
 
@@ -41,6 +42,8 @@ pub struct Playback {
     /// Whether intervals come by themselves, as they do from a pipe or the kernel: then the newest moment can be
     /// followed, and what is no longer kept is gone for good.
     grows: bool,
+    /// What is shown over time, if anything is.
+    watched: Option<Watched>,
 }
 
 impl Playback {
@@ -52,6 +55,7 @@ impl Playback {
             timeline: Timeline::new(clock),
             course: if grows { Course::Following } else { Course::Still },
             grows,
+            watched: None,
         }
     }
 
@@ -226,6 +230,21 @@ impl Playback {
     /// The figures at the moment shown.
     pub fn snapshot(&self) -> Snapshot {
         self.playhead.snapshot()
+    }
+
+    /// Shows a selection over time from now on, or none.
+    pub fn watch(&mut self, wanted: Option<Wanted>) {
+        match (&mut self.watched, wanted) {
+            (Some(watched), Some(wanted)) => watched.want(wanted),
+            (watched, wanted) => *watched = wanted.map(Watched::new),
+        }
+    }
+
+    /// The selection over time, as far as it is kept, up to the moment shown.
+    pub fn over_time(&mut self) -> Option<OverTime> {
+        let watched = self.watched.as_mut()?;
+        watched.follow(&self.history);
+        Some(watched.over_time(self.timeline.position_ns))
     }
 
     /// The axis as it is known; its motion and reach are those of [`Playback::timeline`].

@@ -18,7 +18,7 @@ use crate::history::Limits;
 use crate::human;
 use crate::recording::ReadError;
 use crate::snapshot::Snapshot;
-use crate::source::replay::{Outputs, Player, status_of};
+use crate::source::replay::{Outputs, Player, Request, status_of};
 use crate::source::tape::{Input, Tape, TapeError};
 use crate::timeline::Timeline;
 use crate::tui::{self, Control, Exit};
@@ -124,8 +124,9 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
         let (status, status_shown) = watch::channel(status_of(tape.meta()));
         let (timelines, timelines_shown) = watch::channel(Arc::new(Timeline::default()));
         let (controls, mut asked) = mpsc::channel(REQUESTS);
-        let (transports, to_player) = mpsc::channel(REQUESTS);
-        let outputs = Outputs { snapshots, status, timelines };
+        let (over_times, over_times_shown) = watch::channel(Arc::default());
+        let (requests, to_player) = mpsc::channel(REQUESTS);
+        let outputs = Outputs { snapshots, status, timelines, over_times };
         let player = Player::new(tape, Limits::default(), outputs).context("cannot start a thread")?;
         let handle = tokio::runtime::Handle::current();
         std::thread::Builder::new()
@@ -134,9 +135,12 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
             .context("cannot start a thread")?;
         tokio::spawn(async move {
             while let Some(control) = asked.recv().await {
-                if let Control::Transport(transport) = control
-                    && transports.send(transport).await.is_err()
-                {
+                let request = match control {
+                    Control::Transport(transport) => Request::Move(transport),
+                    Control::Watch(wanted) => Request::Watch(wanted),
+                    Control::ToggleRecording => continue,
+                };
+                if requests.send(request).await.is_err() {
                     return;
                 }
             }
@@ -145,6 +149,7 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
             snapshots: snapshots_shown,
             status: status_shown,
             timelines: timelines_shown,
+            over_times: over_times_shown,
             controls,
         };
         tui::run(feed).await.context("cannot draw the screen")

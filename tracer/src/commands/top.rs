@@ -18,6 +18,7 @@ use crate::cli::exit_status;
 use crate::config::{Place, RecordingSettings, TopSettings};
 use crate::launch::Streams;
 use crate::ledger::LedgerCounts;
+use crate::over_time::Wanted;
 use crate::recorder::Outcome;
 use crate::recording::Kind;
 use crate::run::Meta;
@@ -98,11 +99,7 @@ async fn follow(
             None
         }
         // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
-        Shows::Screen(watching) => {
-            let (snapshots, timelines) = watching.shown();
-            let feed = tui::Feed { snapshots, status: info_shown, timelines, controls };
-            Some(tokio::spawn(tui::run(feed)))
-        }
+        Shows::Screen(watching) => Some(tokio::spawn(tui::run(watching.feed(info_shown, controls)))),
     };
     let mut closed = None;
     loop {
@@ -136,6 +133,7 @@ async fn follow(
                     infos.send_replace(session.info.clone());
                 }
                 tui::Control::Transport(transport) => shows.obey(transport),
+                tui::Control::Watch(wanted) => shows.watch(wanted),
             },
             () = shows.passed() => {}
             exit = end_of_screen(&mut screen) => {
@@ -163,6 +161,7 @@ async fn follow(
                     infos.send_replace(session.info.clone());
                 }
                 tui::Control::Transport(transport) => shows.obey(transport),
+                tui::Control::Watch(wanted) => shows.watch(wanted),
             },
             () = shows.passed() => {}
         }
@@ -211,6 +210,13 @@ impl Shows {
     fn obey(&mut self, transport: Transport) {
         if let Self::Screen(watching) = self {
             watching.obey(transport);
+        }
+    }
+
+    /// Shows a selection over time, where there is a screen to see it on.
+    fn watch(&mut self, wanted: Option<Wanted>) {
+        if let Self::Screen(watching) = self {
+            watching.watch(wanted);
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::history::Limits;
 use crate::interval::Interval;
+use crate::over_time::{OverTime, Wanted};
 use crate::playback::{Goal, Playback};
 use crate::run::{Meta, Origin, RunInfo};
 use crate::snapshot::Snapshot;
@@ -28,6 +29,17 @@ pub struct Outputs {
     pub status: watch::Sender<RunInfo>,
     /// The axis.
     pub timelines: watch::Sender<Arc<Timeline>>,
+    /// The selection over time that was asked for.
+    pub over_times: watch::Sender<Arc<OverTime>>,
+}
+
+/// What a player can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To move in time.
+    Move(Transport),
+    /// To show a selection over time, or none.
+    Watch(Option<Wanted>),
 }
 
 /// Plays one recording.
@@ -101,14 +113,18 @@ impl Player {
     }
 
     /// Plays until nobody asks for anything any more.
-    pub async fn run(mut self, mut asked: mpsc::Receiver<Transport>) {
+    pub async fn run(mut self, mut asked: mpsc::Receiver<Request>) {
         self.publish();
         loop {
             tokio::select! {
                 // Requests first: a recording of any size must not delay an answer.
                 biased;
-                transport = asked.recv() => match transport {
-                    Some(transport) => self.obey(transport),
+                request = asked.recv() => match request {
+                    Some(Request::Move(transport)) => self.obey(transport),
+                    Some(Request::Watch(wanted)) => {
+                        self.playback.watch(wanted);
+                        self.publish();
+                    }
                     None => return,
                 },
                 () = sleep_until(self.next_tick), if self.is_ticking() => self.tick(),
@@ -271,6 +287,11 @@ impl Player {
         }
         let seeking = self.goal.map(|goal| self.done(goal));
         self.out.timelines.send_replace(Arc::new(self.playback.timeline(seeking)));
+        if self.goal.is_none()
+            && let Some(over_time) = self.playback.over_time()
+        {
+            self.out.over_times.send_replace(Arc::new(over_time));
+        }
     }
 
     /// How much of the way to a goal is done, 0 to 1.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::over_time::{OverTime, Wanted};
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::timeline::{Timeline, Transport};
@@ -18,6 +19,8 @@ pub(crate) enum Message {
     Snapshot(Arc<Snapshot>),
     /// News of the run.
     Run(RunInfo),
+    /// News of the selection over time.
+    OverTime(Arc<OverTime>),
     /// News of the axis of time.
     Timeline(Arc<Timeline>),
     /// The terminal has this many columns and lines.
@@ -98,13 +101,16 @@ pub(crate) enum View {
     Errors,
     /// Open calls of all processes.
     Open,
+    /// Latency over time.
+    OverTime,
     /// How the tracer itself is.
     Health,
 }
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub(crate) const ALL: [Self; 5] = [Self::Processes, Self::Calls, Self::Errors, Self::Open, Self::Health];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Processes, Self::Calls, Self::Errors, Self::Open, Self::OverTime, Self::Health];
 
     /// The key that leads to it.
     pub(crate) const fn number(self) -> u8 {
@@ -113,6 +119,7 @@ impl View {
             Self::Calls => 2,
             Self::Errors => 3,
             Self::Open => 4,
+            Self::OverTime => 5,
             Self::Health => 6,
         }
     }
@@ -124,6 +131,7 @@ impl View {
             Self::Calls => "syscalls",
             Self::Errors => "errors",
             Self::Open => "in flight",
+            Self::OverTime => "heat",
             Self::Health => "health",
         }
     }
@@ -145,6 +153,8 @@ pub enum Control {
     ToggleRecording,
     /// Move in time.
     Transport(Transport),
+    /// Send this selection over time along with the figures, or none.
+    Watch(Option<Wanted>),
 }
 
 /// Why the screen was closed.

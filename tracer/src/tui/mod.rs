@@ -8,11 +8,13 @@ mod tests;
 
 pub mod compare;
 mod filter;
+mod heat;
 mod keys;
 mod layout;
 mod message;
 mod model;
 mod rows;
+mod spark;
 mod terminal;
 mod theme;
 mod travel;
@@ -31,6 +33,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::over_time::OverTime;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::timeline::Timeline;
@@ -52,6 +55,8 @@ pub struct Feed {
     pub status: watch::Receiver<RunInfo>,
     /// The axis of time, along which the user can move.
     pub timelines: watch::Receiver<Arc<Timeline>>,
+    /// What was asked for with [`Control::Watch`].
+    pub over_times: watch::Receiver<Arc<OverTime>>,
     /// Takes what the user asks for. The screen never waits for it: while it is full, requests are dropped.
     pub controls: mpsc::Sender<Control>,
 }
@@ -64,7 +69,7 @@ pub struct Feed {
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
 pub async fn run(feed: Feed) -> io::Result<Exit> {
-    let Feed { mut snapshots, mut status, mut timelines, controls } = feed;
+    let Feed { mut snapshots, mut status, mut timelines, mut over_times, controls } = feed;
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
@@ -96,6 +101,7 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
             }
             run = changed(&mut status) => Some(Message::Run(run)),
             timeline = changed(&mut timelines) => Some(Message::Timeline(timeline)),
+            over_time = changed(&mut over_times) => Some(Message::OverTime(over_time)),
             snapshot = changed(&mut snapshots) => Some(Message::Snapshot(snapshot)),
         };
         let Some(message) = message else { continue };

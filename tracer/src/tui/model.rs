@@ -8,13 +8,14 @@ use super::layout;
 use super::message::View;
 use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
 use super::theme::Theme;
-use super::view::health;
+use super::view::{health, over_time};
 use crate::columns::{self, Context, Row, Scope};
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
+use crate::over_time::{OverTime, Selection, Wanted};
 use crate::process::Comm;
 use crate::run::{Origin, RunInfo};
-use crate::snapshot::{CallRow, Snapshot};
+use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::syscalls;
 use crate::timeline::Timeline;
 use jiff::tz::TimeZone;
@@ -41,6 +42,8 @@ pub(crate) enum Screen {
     Errors,
     /// The open calls of all processes.
     Open,
+    /// A subject, or one syscall of it, over time.
+    OverTime(Subject, Option<CallKey>),
     /// How the tracer itself is.
     Health,
 }
@@ -53,20 +56,21 @@ impl Screen {
             View::Calls => Self::Calls(Subject::All),
             View::Errors => Self::Errors,
             View::Open => Self::Open,
+            View::OverTime => Self::OverTime(Subject::All, None),
             View::Health => Self::Health,
         }
     }
 
     /// Whether it is a page to scroll, and not a table with a selected row.
     pub(crate) fn is_page(self) -> bool {
-        matches!(self, Self::Call(..) | Self::Health)
+        matches!(self, Self::Call(..) | Self::OverTime(..) | Self::Health)
     }
 
     /// Index of its table's order in [`Model::sorts`].
     fn table(self) -> usize {
         match self {
-            // Health has none to sort.
-            Self::Processes | Self::Health => 0,
+            // The last two have none to sort.
+            Self::Processes | Self::OverTime(..) | Self::Health => 0,
             Self::Calls(_) | Self::Call(..) => 1,
             Self::Errors => 2,
             Self::Open => 3,
@@ -144,6 +148,10 @@ pub(crate) struct Model {
     pub(crate) view: View,
     /// Screens opened in it, one from the other. Never empty.
     opened: Vec<Opened>,
+    /// The selection over time that came last.
+    pub(crate) over_time: Option<Arc<OverTime>>,
+    /// The one that was asked for last.
+    pub(crate) watched: Option<Wanted>,
     /// What lies over them.
     pub(crate) overlay: Option<Overlay>,
     /// The moment to move to.
@@ -176,6 +184,8 @@ impl Model {
             size,
             view: View::Processes,
             opened: vec![Opened { screen: Screen::Processes, cursor: Cursor::default() }],
+            over_time: None,
+            watched: None,
             overlay: None,
             prompt: Prompt::default(),
             scope: Scope::Interval,
@@ -248,8 +258,42 @@ impl Model {
 
     /// The syscall on a detail screen; `None` where its process is gone.
     pub(crate) fn call(&self) -> Option<&CallRow> {
-        let Screen::Call(_, key) = self.screen() else { return None };
+        let (Screen::Call(_, key) | Screen::OverTime(_, Some(key))) = self.screen() else { return None };
         self.rows.calls(&self.shown).iter().find(|call| call.call == key)
+    }
+
+    /// What of the past the screen needs.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        let Screen::OverTime(subject, call) = self.screen() else { return None };
+        let process = match subject {
+            Subject::All => None,
+            Subject::One(key, _) => Some(key.process()?),
+        };
+        Some(Wanted { selection: Selection { process, call }, columns: over_time::cells(self.size.0) })
+    }
+
+    /// The past that the screen needs, once it is there.
+    pub(crate) fn over_time(&self) -> Option<&OverTime> {
+        let wanted = self.wanted()?;
+        self.over_time
+            .as_deref()
+            .filter(|over| over.wanted.selection == wanted.selection && !over.columns.is_empty())
+    }
+
+    /// What the user points at: the subject of the screen, or of the row that was selected by hand.
+    pub(crate) fn pointed_at(&self) -> (Subject, Option<CallKey>) {
+        let subject_of = |process: &ProcessRow| Subject::One(ProcessKey::of(process), process.comm);
+        let selected = self.cursor().selected.and(self.selected()).and_then(|entry| self.row(entry));
+        match (self.screen(), selected) {
+            (Screen::Call(subject, call), _) => (subject, Some(call)),
+            (Screen::Calls(subject), Some(Row::Call(call))) => (subject, Some(call.call)),
+            (Screen::Calls(subject), _) => (subject, None),
+            (_, Some(Row::Process(process))) => (subject_of(process), None),
+            (_, Some(Row::Error(process, call, _) | Row::Open(process, call, _))) => {
+                (subject_of(process), Some(call.call))
+            }
+            _ => (Subject::All, None),
+        }
     }
 
     /// How the path names a screen.
@@ -258,6 +302,8 @@ impl Model {
             Screen::Processes => View::Processes.name().to_owned(),
             Screen::Errors => View::Errors.name().to_owned(),
             Screen::Open => View::Open.name().to_owned(),
+            Screen::OverTime(Subject::All, None) => "heat of all calls".to_owned(),
+            Screen::OverTime(..) => View::OverTime.name().to_owned(),
             Screen::Health => View::Health.name().to_owned(),
             Screen::Calls(Subject::All) => View::Calls.name().to_owned(),
             Screen::Calls(Subject::One(key, comm)) => self
@@ -402,6 +448,7 @@ impl Model {
                 let height = layout::table_height(self) + 1;
                 health::lines(self, usize::from(self.size.0)).len().saturating_sub(height)
             }
+            Screen::OverTime(..) => 0,
             _ => self.call().map_or(0, |call| call.in_flight.len().saturating_sub(1)),
         }
     }

@@ -23,6 +23,11 @@ impl ProcessKey {
         Self { id: row.id, folded: (row.id.pid == 0).then_some(row.comm) }
     }
 
+    /// The process, where it is one.
+    pub(crate) fn process(self) -> Option<ProcessId> {
+        (self.id.pid > 0).then_some(self.id)
+    }
+
     /// PID; 0 for a row that stands for many.
     pub(crate) fn pid(self) -> u32 {
         self.id.pid
@@ -106,7 +111,7 @@ pub(crate) fn columns_of(screen: Screen) -> &'static [Column] {
         Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_OF_PROCESS,
         Screen::Errors => &columns::ERRNOS,
         Screen::Open => &columns::OPEN_CALLS,
-        Screen::Health => &[],
+        Screen::OverTime(..) | Screen::Health => &[],
     }
 }
 
@@ -116,12 +121,12 @@ impl Rows {
         let mut rows = Self::default();
         let entries = match choice.screen {
             Screen::Processes => rows.processes(snapshot, choice.filter),
-            Screen::Calls(subject) | Screen::Call(subject, _) => {
+            Screen::Calls(subject) | Screen::Call(subject, _) | Screen::OverTime(subject, Some(_)) => {
                 rows.calls_of(snapshot, subject, choice.filter)
             }
             Screen::Errors => rows.errors(snapshot, choice.filter),
             Screen::Open => rows.open_calls(snapshot, choice.filter),
-            Screen::Health => Vec::new(),
+            Screen::OverTime(_, None) | Screen::Health => Vec::new(),
         };
         rows.sort(snapshot, choice, entries);
         rows

@@ -22,8 +22,10 @@ use crate::snapshot::Snapshot;
 use crate::timeline::{Motion, Timeline};
 
 mod findings;
+mod header;
 mod health;
 mod open;
+mod over_time;
 mod replay;
 
 use replay::replay;
@@ -39,7 +41,9 @@ fn incident() -> Model {
 }
 
 fn send(model: &mut Model, command: Command) {
-    assert_eq!(update(model, Message::Command(command)), [], "{command:?} closes the screen");
+    let mut effects = update(model, Message::Command(command));
+    effects.retain(|effect| !matches!(effect, Effect::Control(Control::Watch(_))));
+    assert_eq!(effects, [], "{command:?} asks for more than the past");
 }
 
 fn type_text(model: &mut Model, text: &str) {
@@ -83,6 +87,16 @@ fn assert_screens(name: &str, model: &Model) {
     for (width, height) in SIZES {
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen(model, width, height));
     }
+}
+
+/// The axis of a run that goes on, at this second of it.
+fn live_axis(position_s: u64, motion: Motion) -> Message {
+    let timeline = Timeline { is_complete: false, ..fixture::timeline(position_s, motion) };
+    Message::Timeline(Arc::new(timeline))
+}
+
+fn look_back(model: &mut Model, position_s: u64) {
+    update(model, live_axis(position_s, Motion::Paused));
 }
 
 fn line(model: &Model, at: usize) -> String {
@@ -215,37 +229,6 @@ fn hostile_names_are_shown_escaped() {
     let text = screen(&incident(), 199, 40);
     assert!(text.contains("x\\x1b[2Jy\\u{202e}"), "{text}");
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
-}
-
-#[test]
-fn the_header_says_each_state_of_the_ledger() {
-    let state = |counter: Counter, value: u64| {
-        let mut snapshot = fixture::incident();
-        snapshot.ledger.kernel[counter as usize] = value;
-        screen(&model_of(snapshot), 120, 24)
-    };
-    assert!(line(&incident(), 0).contains("  lost 0  "));
-    assert!(state(Counter::Lost, 100).contains("LOST 100 (0.43%)"));
-    assert!(state(Counter::Spilled, 1000).contains("SPILLED 4.11% detail only"));
-    assert!(state(Counter::Overwritten, 3).contains("UNPAIRED 3"));
-    assert!(state(Counter::ProcessRecordsLost, 3).contains("NAMES MISSING 3"));
-    let mut snapshot = fixture::incident();
-    snapshot.ledger.missed_exit = 12;
-    let model = model_of(snapshot);
-    assert!(line(&model, 0).contains("SKIPPED BY KERNEL 12") && !line(&model, 0).contains("lost 0"));
-    for width in 40..200 {
-        assert!(screen(&model, width, 8).contains("SKIPPED BY KERNEL 12"), "at width {width}");
-    }
-}
-
-/// The axis of a run that goes on, at this second of it.
-fn live_axis(position_s: u64, motion: Motion) -> Message {
-    let timeline = Timeline { is_complete: false, ..fixture::timeline(position_s, motion) };
-    Message::Timeline(Arc::new(timeline))
-}
-
-fn look_back(model: &mut Model, position_s: u64) {
-    update(model, live_axis(position_s, Motion::Paused));
 }
 
 #[test]

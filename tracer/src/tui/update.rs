@@ -16,6 +16,22 @@ const SIGINT: i32 = 2;
 
 /// Takes one message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    // A request may be lost while whoever answers is busy.
+    if matches!(message, Message::Snapshot(_))
+        && model.watched != model.over_time.as_ref().map(|over| over.wanted)
+    {
+        model.watched = None;
+    }
+    let mut effects = take(model, message);
+    let wanted = model.wanted();
+    if wanted != model.watched {
+        model.watched = wanted;
+        effects.push(Effect::Control(Control::Watch(wanted)));
+    }
+    effects
+}
+
+fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Resize(width, height) => {
             model.size = (width, height);
@@ -37,6 +53,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
                 set_typed(model, text);
             }
         }
+        Message::OverTime(over_time) => model.over_time = Some(over_time),
         Message::Timeline(timeline) => model.set_timeline(timeline),
         Message::Command(Command::Quit) => return vec![Effect::Exit(Exit::Asked)],
         Message::Command(Command::ToggleRecording) => {
@@ -68,6 +85,10 @@ fn on_screen(model: &mut Model, command: Command) {
                 model.set_filter("");
             }
         }
+        Command::View(View::OverTime) => match model.pointed_at() {
+            (Subject::All, None) => model.show_view(View::OverTime),
+            (subject, call) => model.open(Screen::OverTime(subject, call)),
+        },
         Command::View(view) => model.show_view(view),
         Command::NextView(by) => {
             let at = View::ALL.iter().position(|&view| view == model.view).unwrap_or(0);

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::history::Limits;
 use crate::interval::Interval;
+use crate::over_time::{OverTime, Wanted};
 use crate::playback::Playback;
-use crate::run::Meta;
+use crate::run::{Meta, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::timeline::{Clock, Timeline, Transport};
+use crate::tui::{Control, Feed};
 
 /// Time between two looks at the clock while the past plays.
 const TICK: Duration = Duration::from_millis(100);
@@ -21,6 +23,7 @@ pub(super) struct Watching {
     playback: Playback,
     snapshots: watch::Sender<Arc<Snapshot>>,
     timelines: watch::Sender<Arc<Timeline>>,
+    over_times: watch::Sender<Arc<OverTime>>,
     next_tick: Instant,
 }
 
@@ -32,13 +35,20 @@ impl Watching {
             playback: Playback::new(clock, Limits::default(), true),
             snapshots: watch::Sender::new(Arc::default()),
             timelines: watch::Sender::new(Arc::new(Timeline::new(clock))),
+            over_times: watch::Sender::new(Arc::default()),
             next_tick: Instant::now(),
         }
     }
 
     /// For the screen.
-    pub(super) fn shown(&self) -> (watch::Receiver<Arc<Snapshot>>, watch::Receiver<Arc<Timeline>>) {
-        (self.snapshots.subscribe(), self.timelines.subscribe())
+    pub(super) fn feed(&self, status: watch::Receiver<RunInfo>, controls: mpsc::Sender<Control>) -> Feed {
+        Feed {
+            snapshots: self.snapshots.subscribe(),
+            status,
+            timelines: self.timelines.subscribe(),
+            over_times: self.over_times.subscribe(),
+            controls,
+        }
     }
 
     /// Takes in the newest interval.
@@ -59,6 +69,12 @@ impl Watching {
         self.publish();
     }
 
+    /// Shows a selection over time from now on, or none.
+    pub(super) fn watch(&mut self, wanted: Option<Wanted>) {
+        self.playback.watch(wanted);
+        self.publish();
+    }
+
     /// Waits until the past that plays has gone on; for ever while none does. May be dropped while it waits.
     pub(super) async fn passed(&mut self) {
         if !self.playback.is_playing() {
@@ -75,5 +91,8 @@ impl Watching {
             self.snapshots.send_replace(Arc::new(self.playback.snapshot()));
         }
         self.timelines.send_replace(Arc::new(self.playback.timeline(None)));
+        if let Some(over_time) = self.playback.over_time() {
+            self.over_times.send_replace(Arc::new(over_time));
+        }
     }
 }

@@ -37,7 +37,9 @@ fn player_of(input: Input, limits: Limits) -> (Player, Shown) {
     let (status, status_shown) = watch::channel(RunInfo::default());
     let (timelines, timelines_shown) = watch::channel(Arc::default());
     let tape = Tape::open(vec![input]).expect("a recording");
-    let player = Player::new(tape, limits, Outputs { snapshots, status, timelines }).expect("a thread");
+    let over_times = watch::Sender::new(Arc::default());
+    let outputs = Outputs { snapshots, status, timelines, over_times };
+    let player = Player::new(tape, limits, outputs).expect("a thread");
     (player, Shown { snapshots: snapshots_shown, status: status_shown, timelines: timelines_shown })
 }
 
@@ -89,6 +91,18 @@ fn a_file_opens_at_its_end_with_everything_known() {
     assert_eq!(shown.snapshots.borrow().generation, 30);
     assert_eq!(shown.status.borrow().notices, Vec::<String>::new());
     assert_eq!(shown.status.borrow().origin, Origin::Replay);
+}
+
+#[test]
+fn a_selection_over_time_goes_as_far_as_the_moment_shown() {
+    let (mut player, _) = player_of(file(recording_of(&seconds(30), &[])), Limits::default());
+    player.settle();
+    player.playback.watch(Some(Wanted { columns: 100, ..Wanted::default() }));
+    for count in [30, 12, 13] {
+        player.ask(Transport::Seek(count * SECOND));
+        let over_time = Arc::clone(&player.out.over_times.borrow());
+        assert_eq!((over_time.columns.len() as u64, over_time.end_ns), (count, count * SECOND));
+    }
 }
 
 #[test]

@@ -468,6 +468,15 @@ pub(crate) static BINDINGS: &[Binding] = &[
         command: Command::View(View::Open),
     },
     Binding {
+        keys: &[char('5')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "5",
+        footer: None,
+        help: "heat map: latency over time of what is selected, or of everything",
+        command: Command::View(View::OverTime),
+    },
+    Binding {
         keys: &[char('6')],
         modes: SCREENS,
         origins: EVERY,

@@ -17,7 +17,7 @@ const LINES_FOR_OTHERS: u16 = 11;
 fn shown(model: &Model) -> &[Finding] {
     match (model.screen(), model.scope) {
         // One call has its own figures to show, and we ourselves have.
-        (Screen::Call(..) | Screen::Health, _) => &[],
+        (Screen::Call(..) | Screen::OverTime(..) | Screen::Health, _) => &[],
         (_, Scope::Interval) => &model.shown.findings.now,
         (_, Scope::Total) => &model.shown.findings.run,
     }

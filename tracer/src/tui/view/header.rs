@@ -122,8 +122,15 @@ fn path_of(model: &Model) -> String {
     let mut names = Vec::new();
     let mut before = None;
     for screen in model.path() {
-        if let (Screen::Call(subject, _), Some(Screen::Errors | Screen::Open)) = (screen, before) {
+        // Screens that were skipped on the way.
+        let from_table = matches!(before, Some(Screen::Processes | Screen::Errors | Screen::Open));
+        if let (Screen::Call(subject, _) | Screen::OverTime(subject, _), true) = (screen, from_table) {
             names.push(model.name_of(Screen::Calls(subject)));
+        }
+        if let (Screen::OverTime(subject, Some(call)), false) =
+            (screen, matches!(before, Some(Screen::Call(..))))
+        {
+            names.push(model.name_of(Screen::Call(subject, call)));
         }
         names.push(model.name_of(screen));
         before = Some(screen);

@@ -7,6 +7,7 @@ pub(super) mod header;
 pub(super) mod health;
 pub(super) mod help;
 mod menu;
+pub(super) mod over_time;
 pub(super) mod scrub;
 mod table;
 
@@ -43,6 +44,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
         (Some(Overlay::Help(top)), _) => help::draw(model, top, buffer, regions.body),
         (Some(Overlay::SortMenu(selected)), _) => menu::draw(model, selected, buffer, regions.body),
         (_, Screen::Call(..)) => call::draw(model, buffer, regions.body),
+        (_, Screen::OverTime(..)) => over_time::draw(model, buffer, regions.body),
         (_, Screen::Health) => health::draw(model, buffer, regions.body),
         _ => table::draw(model, buffer, regions.body),
     }

@@ -12,6 +12,7 @@ use crate::human;
 use crate::run::Origin;
 use crate::timeline::{Activity, Mark, Motion, Timeline};
 use crate::tui::model::Model;
+use crate::tui::spark;
 
 /// Terminal heights from which there is room for the bar, and for the names of marks above it.
 const ROOM_FOR_BAR: u16 = 12;
@@ -19,9 +20,6 @@ const ROOM_FOR_MARKS: u16 = 20;
 
 /// Cells left and right of the bar.
 const MARGIN: u16 = 1;
-
-/// Rates from nothing to the highest.
-const LEVELS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// What it has lines for on a terminal of this height: names of marks, the bar, words.
 fn parts(model: &Model, height: u16) -> [bool; 3] {
@@ -94,7 +92,10 @@ fn bar_line(model: &Model, timeline: &Timeline, cells: usize) -> Line<'static> {
             return Span::styled("┃", theme.strong());
         }
         let base = if index < here { theme.plain() } else { theme.dim() };
-        Span::styled(level(cell.calls, highest), if fails_more(*cell, usual) { failing(model) } else { base })
+        Span::styled(
+            spark::level(cell.calls, highest),
+            if fails_more(*cell, usual) { failing(model) } else { base },
+        )
     });
     Line::from(spans.collect::<Vec<_>>())
 }
@@ -111,14 +112,6 @@ fn usual_errors(timeline: &Timeline) -> f64 {
 /// Whether so much more fails than usual that one would look there first.
 fn fails_more(cell: Activity, usual: f64) -> bool {
     cell.errors > 2.0 * usual && cell.errors >= 0.01 * cell.calls
-}
-
-/// To scale; whatever is not zero can be seen.
-fn level(rate: f64, highest: f64) -> &'static str {
-    if rate <= 0.0 || highest <= 0.0 {
-        return LEVELS[0];
-    }
-    LEVELS[((rate / highest * 8.0).round() as usize).clamp(1, 8)]
 }
 
 fn status(model: &Model, timeline: &Timeline, width: usize) -> Line<'static> {

@@ -119,7 +119,7 @@ fn why_empty(model: &Model) -> String {
         Screen::Processes => "no calls seen yet".to_owned(),
         Screen::Errors => "no call has failed".to_owned(),
         Screen::Open => "no call is open".to_owned(),
-        Screen::Calls(_) | Screen::Call(..) | Screen::Health => {
+        Screen::Calls(_) | Screen::Call(..) | Screen::OverTime(..) | Screen::Health => {
             "no calls: none was seen yet, or the process ended and was summed up (Esc goes back)".to_owned()
         }
     }

@@ -1,0 +1,176 @@
+//! A selection over time: the map of its latencies, its rate, its p99 and its errors, on one axis.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use unicode_width::UnicodeWidthStr;
+
+use super::put;
+use crate::columns::{Align, age, clip, fit};
+use crate::human;
+use crate::over_time::{Column, OverTime};
+use crate::tui::heat::{self, LABEL, Map, Scale, Stretch};
+use crate::tui::model::{Model, Screen};
+use crate::tui::spark::{self, Point};
+
+/// Widest that one stretch of time is drawn.
+const MOST_ZOOM: usize = 3;
+
+/// Heights from which there is room for the lines below the map, and for the legend.
+const ROOM_FOR_LINES: u16 = 10;
+const ROOM_FOR_LEGEND: u16 = 8;
+
+/// How to read the map.
+const LEGEND: &str = "light: few calls, dense: many   · no call   / not recorded";
+
+/// Cells of the map on a page of this width.
+pub(in crate::tui) fn cells(width: u16) -> u16 {
+    width.saturating_sub(LABEL + 2)
+}
+
+/// Draws the page.
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let width = usize::from(area.width);
+    put(buffer, area, 0, &Line::styled(fit(&title(model), width, Align::Left), model.theme.head()));
+    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let Some(over) = model.over_time() else {
+        put(buffer, area, 0, &Line::styled(format!(" {}", why_nothing(model)), model.theme.dim()));
+        return;
+    };
+    let lines = if area.height >= ROOM_FOR_LINES { 3 } else { 0 };
+    let legend = u16::from(area.height >= ROOM_FOR_LEGEND);
+    let map = Rect { height: area.height.saturating_sub(1 + lines + legend), ..area };
+    let used = draw_map(model, over, buffer, map);
+    let below = Rect { y: map.y + used, height: area.height.saturating_sub(used), ..area };
+    put(
+        buffer,
+        below,
+        0,
+        &Line::styled(axis(model, over, usize::from(cells(area.width))), model.theme.plain()),
+    );
+    let rates = points(over, |column| column.rate().filter(|rate| *rate > 0.0));
+    let slow = points(over, |column| column.quantile_ns(0.99).map(|ns| ns as f64));
+    let errors = points(over, Column::error_rate);
+    let zoom = zoom(over, usize::from(cells(area.width)));
+    for (at, (label, figures, style)) in (1..=lines).zip([
+        ("calls/s", &rates, model.theme.good()),
+        ("p99", &slow, model.theme.note()),
+        ("errors/s", &errors, model.theme.note()),
+    ]) {
+        let text = format!("{} {}", fit(label, usize::from(LABEL), Align::Right), spark::line(figures, zoom));
+        put(buffer, below, at, &Line::styled(text, style));
+    }
+    if legend > 0 {
+        let mut text = format!(" {LEGEND}");
+        if lines > 0 {
+            let heights = format!(
+                "   highest: {} calls/s, p99 {}, {} errors/s",
+                human::short_count(spark::highest(&rates)),
+                human::duration(spark::highest(&slow) as u64),
+                human::short_count(spark::highest(&errors)),
+            );
+            // The legend of the map gives way: figures are nowhere else.
+            if text.width() + heights.width() > width {
+                text = String::from(" · no call   / not recorded");
+            }
+            text += &heights;
+        }
+        put(buffer, below, 1 + lines, &Line::styled(clip(&text, width), model.theme.dim()));
+    }
+}
+
+/// Draws the map alone; the lines it took.
+pub(super) fn draw_map(model: &Model, over: &OverTime, buffer: &mut Buffer, area: Rect) -> u16 {
+    let powers = over.columns.iter().flat_map(|column| column.powers().map(|(power, _)| power));
+    let Some(scale) = Scale::of(powers, usize::from(area.height)) else {
+        let words = " no call has completed in this time";
+        put(buffer, area, 0, &Line::styled(words, model.theme.dim()));
+        return 1.min(area.height);
+    };
+    let stretches = over.columns.iter().map(|column| stretch(column, &scale)).collect();
+    let cells = usize::from(cells(area.width));
+    let map = Map { stretches, cells, zoom: zoom(over, cells) };
+    heat::draw(&scale, &[map], model.theme, buffer, area);
+    scale.lines() as u16
+}
+
+/// A figure of each column.
+fn points(over: &OverTime, figure: impl Fn(&Column) -> Option<f64>) -> Vec<Point> {
+    let point = |column: &Column| match figure(column) {
+        _ if column.covered_ns == 0 => Point::Unknown,
+        None => Point::None,
+        Some(figure) => Point::Figure(figure),
+    };
+    over.columns.iter().map(point).collect()
+}
+
+fn stretch(column: &Column, scale: &Scale) -> Stretch {
+    match column.rate() {
+        None => Stretch::Unknown,
+        Some(rate) if rate <= 0.0 => Stretch::Idle,
+        Some(_) => {
+            let mut calls = vec![0.0; scale.lines()];
+            for (power, count) in column.powers() {
+                calls[scale.line_of(power)] += count * 1e9 / column.covered_ns as f64;
+            }
+            Stretch::Calls(calls)
+        }
+    }
+}
+
+/// Cells of one column: more than one while there are few.
+fn zoom(over: &OverTime, cells: usize) -> usize {
+    (cells / over.columns.len().max(1)).clamp(1, MOST_ZOOM)
+}
+
+fn title(model: &Model) -> String {
+    let Screen::OverTime(_, call) = model.screen() else { return String::new() };
+    let what = match call {
+        Some(_) => "latency over time",
+        None => "latency over time, of calls that do not wait by design",
+    };
+    let open = model.call().map_or(0, |call| call.stats.in_flight);
+    let oldest_ns = model.call().map_or(0, |call| call.stats.oldest_in_flight_ns);
+    match open {
+        0 => format!(" {what}"),
+        open => format!(" {what}; {} not returned, the oldest after {}", human::count(open), age(oldest_ns)),
+    }
+}
+
+fn why_nothing(model: &Model) -> &'static str {
+    if model.wanted().is_none() {
+        "nothing is kept over time of processes that ended and were summed up (Esc goes back)"
+    } else if model.over_time.is_some() {
+        "reading what is kept"
+    } else {
+        "waiting for the first figures"
+    }
+}
+
+/// The line under the map: from when to when, and how long one column is.
+fn axis(model: &Model, over: &OverTime, cells: usize) -> String {
+    let used = (over.columns.len() * zoom(over, cells)).min(cells);
+    let [from, to] = [over.start_ns, over.end_ns].map(|ns| time_of(model, over, ns));
+    let middle = format!("a column is {}", human::length(over.column_ns));
+    let indent = " ".repeat(usize::from(LABEL) + 1);
+    let room = used.saturating_sub(from.width() + to.width());
+    // What does not fit between the ends stands after them.
+    if room >= middle.width() + 2 {
+        let left = (room - middle.width()) / 2;
+        let right = room - middle.width() - left;
+        format!("{indent}{from}{}{middle}{}{to}", " ".repeat(left), " ".repeat(right))
+    } else {
+        format!("{indent}{from} to {to}, {middle}")
+    }
+}
+
+/// The time of day where it is known, or how long before the last moment shown.
+fn time_of(model: &Model, over: &OverTime, time_ns: u64) -> String {
+    let clock = model.timeline.as_ref().map(|timeline| timeline.clock);
+    match clock.and_then(|clock| Timestamp::from_nanosecond(clock.unix_ns(time_ns)).ok()) {
+        Some(moment) => moment.to_zoned(model.zone.clone()).strftime("%H:%M:%S").to_string(),
+        None if time_ns >= over.end_ns => "now".to_owned(),
+        None => format!("{} before", human::clock(over.end_ns - time_ns)),
+    }
+}
