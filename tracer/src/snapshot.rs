@@ -84,7 +84,36 @@ pub struct CallRow {
     pub threads: Arc<[ThreadFigures]>,
 }
 
+/// A latency, or the least that it can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtLeast {
+    /// In ns: the upper end of the bucket, or the age of an open call.
+    pub ns: u64,
+    /// Whether it is that, and not more.
+    pub exactly: bool,
+}
+
 impl CallRow {
+    /// Latency below which `quantile` of the calls lie once those have returned that are open at `now_ns`: a lower bound where
+    /// it depends on when they do. `None` without any call.
+    pub fn quantile_with_open(&self, quantile: f64, now_ns: u64) -> Option<AtLeast> {
+        let stats = &self.stats;
+        if self.in_flight.is_empty() {
+            return stats.quantile_ns(quantile).map(|ns| AtLeast { ns, exactly: true });
+        }
+        let mut soonest = Histogram::clone(&stats.latencies);
+        let mut never = soonest.clone();
+        for open in &self.in_flight {
+            soonest.record(now_ns.saturating_sub(open.enter_ns));
+            never.record(u64::MAX);
+        }
+        let (soonest, never) = (soonest.quantile(quantile)?, never.quantile(quantile)?);
+        let oldest_ns =
+            self.in_flight.iter().map(|open| now_ns.saturating_sub(open.enter_ns)).max().unwrap_or(0);
+        let max_ns = stats.max_ns.max(oldest_ns);
+        Some(AtLeast { ns: soonest.high_ns.min(max_ns), exactly: soonest.low_ns == never.low_ns })
+    }
+
     /// What the row has more than `threads`: calls of threads that are not told apart, because there are very many, because
     /// overload kept their calls from being seen one by one, or because a recording does not hold them. `tid` is 0, `max_ns` is
     /// not known and 0; `None` where there are none.
@@ -219,5 +248,37 @@ impl Snapshot {
     /// `number` in the last interval as a rate per second.
     pub fn per_second(&self, number: u64) -> f64 {
         if self.recent_ns == 0 { 0.0 } else { number as f64 * 1e9 / self.recent_ns as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tui::fixture;
+
+    proptest! {
+        #[test]
+        fn open_calls_bound_quantiles_from_below_whenever_they_return(
+            done in proptest::collection::vec(1u64..1 << 30, 0..60),
+            open in proptest::collection::vec((1u64..1 << 30, 0u64..1 << 30), 1..8),
+            quantile in 0.01f64..1.0,
+        ) {
+            const NOW: u64 = 1 << 40;
+            let mut row = fixture::call("read", &done);
+            for (age_ns, _) in &open {
+                row.in_flight.push(InFlight { enter_ns: NOW - age_ns, ..fixture::in_flight() });
+            }
+            let bound = row.quantile_with_open(quantile, NOW).expect("there are calls");
+            let ends: Vec<u64> = done.iter().copied().chain(open.iter().map(|(age_ns, more)| age_ns + more)).collect();
+            let later = fixture::call("read", &ends).stats.quantile_ns(quantile).expect("there are calls");
+            if bound.exactly {
+                let bucket = |ns| tracer_common::bucket::index(ns, tracer_common::bucket::GROUPING_POWER);
+                prop_assert_eq!(bucket(bound.ns), bucket(later));
+            } else {
+                prop_assert!(bound.ns <= later + later / 16, "{:?} {}", bound, later);
+            }
+        }
     }
 }

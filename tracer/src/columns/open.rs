@@ -1,10 +1,21 @@
 //! The columns of single open calls: who is in what, for how long, and how long it took before.
 
 use super::row::open_ns;
-use super::{CALL, Column, FIGURE, MAX, P50, P99, PROCESS, Row, SortKey, age, dash, number};
+use super::{CALL, Column, FIGURE, NAME, P99, PROCESS, Row, SortKey, age, dash, number};
+use crate::arguments;
+use crate::human;
+use crate::interval::InFlight;
 
 /// Columns of the table of open calls.
-pub static OPEN_CALLS: [Column; 7] = [OPEN_FOR, CALL, THREAD, PROCESS, P50, P99, MAX];
+pub static OPEN_CALLS: [Column; 6] = [
+    OPEN_FOR,
+    // What a call waits on tells more than the rest of a long name.
+    Column { max_width: 14, ..CALL },
+    Column { max_width: 16, ..PROCESS },
+    THREAD,
+    P99,
+    ON,
+];
 
 const OPEN_FOR: Column = Column {
     id: "open_for",
@@ -22,6 +33,29 @@ const OPEN_FOR: Column = Column {
     key: |row, at| number(open_ns(row, at)),
     ..FIGURE
 };
+
+const ON: Column = Column {
+    id: "on",
+    aliases: &["args"],
+    title: "ON",
+    about: "its arguments, as far as they were taken: what it waits on",
+    width: 14,
+    max_width: 120,
+    drop: [Some(4), Some(4)],
+    text: |row, _| on(row),
+    key: |row, _| SortKey::Text(on(row)),
+    ..NAME
+};
+
+/// What the call of a row was made with.
+fn on(row: Row<'_>) -> String {
+    match row {
+        Row::Open(.., InFlight { call, args: Some(args), .. }) => {
+            human::safe_text(arguments::named_text(*call, args).as_bytes())
+        }
+        _ => String::new(),
+    }
+}
 
 const THREAD: Column = Column {
     id: "thread",

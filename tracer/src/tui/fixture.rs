@@ -9,7 +9,7 @@ use tracer_common::ledger::Counter;
 use crate::columns::Row;
 use crate::findings::{Evidence, Finding, Findings, Rule};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, InFlight};
+use crate::interval::{CallKey, InFlight, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::RunInfo;
@@ -69,6 +69,12 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
     }
 }
 
+/// An open call of nobody in particular.
+pub(crate) fn in_flight() -> InFlight {
+    let process = ProcessId { pid: 7, start_ns: 1 };
+    InFlight { process, tid: 7, call: call("read", &[]).call, enter_ns: 0, args: None }
+}
+
 /// `count` latencies from `low` to `high`, most of them near `low`.
 pub(crate) fn spread(count: u64, low: u64, high: u64) -> Vec<u64> {
     (0..count)
@@ -96,6 +102,32 @@ impl CallRow {
         self
     }
 
+    /// These were its slowest: latency in ms, seconds before the end, first argument, result.
+    fn slowest(mut self, calls: &[(u64, u64, u64, i64)]) -> Self {
+        let slow = |&(latency_ms, ago, argument, ret): &(u64, u64, u64, i64)| SlowCall {
+            latency_ns: latency_ms * 1_000_000,
+            enter_ns: END - ago * SECOND,
+            tid: 1841,
+            ret,
+            args: Some(Arc::new([argument, 0x7f00_1234_5000, 8192, 0, 0, 0])),
+        };
+        self.slowest = calls.iter().map(slow).collect();
+        self
+    }
+
+    /// These threads make it, each half as often as the one before.
+    fn by_threads(mut self, tids: std::ops::Range<u32>) -> Self {
+        let share = |(at, tid): (usize, u32)| ThreadFigures {
+            tid,
+            calls: self.stats.calls >> (at + 1),
+            errors: 0,
+            total_ns: self.stats.total_ns >> (at + 1),
+            max_ns: self.stats.max_ns >> at,
+        };
+        self.threads = tids.enumerate().map(share).collect();
+        self
+    }
+
     /// These threads are in it, for so many seconds.
     fn open(mut self, pid: u32, ages: &[u64]) -> Self {
         for (tid, age) in (pid + 7..).zip(ages) {
@@ -104,7 +136,7 @@ impl CallRow {
                 tid,
                 call: self.call,
                 enter_ns: END - age * SECOND,
-                args: None,
+                args: Some([17, 0x7f00_1234_5000, 8192, 0, 0, 0]),
             });
         }
         self.stats.in_flight = ages.len() as u64;
@@ -185,7 +217,9 @@ pub(crate) fn incident() -> Snapshot {
             1841,
             "postgres",
             vec![
-                call("fsync", &spread(1_000, 1_200_000, 212_000_000)),
+                call("fsync", &spread(1_000, 1_200_000, 212_000_000))
+                    .slowest(&[(212, 12, 7, 0), (190, 14, 7, 0), (96, 30, 9, -5), (80, 31, 7, 0)])
+                    .by_threads(1841..1844),
                 call("pwrite64", &spread(2_000, 6_000, 3_100_000)).failing(28, 31, 3, 12),
                 call("pread64", &spread(1_200, 2_100, 1_000_000)),
                 call("epoll_wait", &spread(90, 11_000_000, 201_000_000)).open(1841, &[0]),

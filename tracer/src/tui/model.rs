@@ -8,7 +8,7 @@ use super::layout;
 use super::message::View;
 use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
 use super::theme::Theme;
-use super::view::{health, over_time};
+use super::view::{call, health, over_time};
 use crate::columns::{self, Context, Row, Scope};
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
@@ -264,12 +264,16 @@ impl Model {
 
     /// What of the past the screen needs.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
-        let Screen::OverTime(subject, call) = self.screen() else { return None };
+        let (subject, call, columns) = match self.screen() {
+            Screen::OverTime(subject, call) => (subject, call, over_time::cells(self.size.0)),
+            Screen::Call(subject, call) => (subject, Some(call), call::map_cells(self.size.0)?),
+            _ => return None,
+        };
         let process = match subject {
             Subject::All => None,
             Subject::One(key, _) => Some(key.process()?),
         };
-        Some(Wanted { selection: Selection { process, call }, columns: over_time::cells(self.size.0) })
+        Some(Wanted { selection: Selection { process, call }, columns })
     }
 
     /// The past that the screen needs, once it is there.

@@ -1,11 +1,12 @@
 //! Which rows a screen has, in which order. Computed when figures, order or filter change, never per frame.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::filter::Filter;
 use super::model::{Screen, Sort, Subject};
 use crate::columns::{self, Column, Context, Rank, Row, Scope, SortKey};
-use crate::interval::CallKey;
+use crate::interval::{CallKey, slowest};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 
@@ -269,6 +270,8 @@ fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
             let mut merged: Vec<CallRow> = merged.into_values().collect();
             for call in &mut merged {
                 call.errnos.sort_by_key(|errno| (std::cmp::Reverse(errno.count), errno.errno));
+                // A call of many processes is made by too many threads to say which.
+                call.threads = Arc::default();
                 call.in_flight.sort_by_key(|open| (open.enter_ns, open.tid));
             }
             Calls::Merged(merged)
@@ -279,11 +282,16 @@ fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
 fn add_call(sum: &mut CallRow, call: &CallRow) {
     sum.stats.merge(&call.stats);
     sum.in_flight.extend_from_slice(&call.in_flight);
+    slowest::merge(&mut sum.slowest, &call.slowest, slowest::IN_RUN);
     for theirs in &call.errnos {
         match sum.errnos.iter_mut().find(|mine| mine.errno == theirs.errno) {
             Some(mine) => {
                 mine.count += theirs.count;
                 mine.recent += theirs.recent;
+                mine.before_per_minute = match (mine.before_per_minute, theirs.before_per_minute) {
+                    (Some(mine), Some(theirs)) => Some(mine + theirs),
+                    (one, other) => one.or(other),
+                };
                 mine.first_seen_ns = mine.first_seen_ns.min(theirs.first_seen_ns);
                 mine.last_seen_ns = mine.last_seen_ns.max(theirs.last_seen_ns);
             }

@@ -79,6 +79,22 @@ fn one_call_over_time_in_a_replay() {
 }
 
 #[test]
+fn the_page_of_a_call_has_its_past_beside_its_histogram() {
+    let mut model = incident();
+    open_process(&mut model, 1841);
+    open_call(&mut model, "fsync");
+    for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+        let mut model = model.clone();
+        update(&mut model, Message::Resize(width, height));
+        answer(&mut model);
+        let name = format!("one_slow_syscall_over_time_{width}x{height}");
+        insta::assert_snapshot!(name, screen(&model, width, height));
+    }
+    update(&mut model, Message::Resize(60, 15));
+    assert_eq!(model.wanted(), None, "there is no room for it");
+}
+
+#[test]
 fn what_is_selected_is_what_is_asked_for() {
     let mut model = incident();
     let selection = |model: &Model| {

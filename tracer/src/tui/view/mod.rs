@@ -1,6 +1,6 @@
 //! The model drawn. Pure: the same model gives the same frame.
 
-mod call;
+pub(super) mod call;
 pub(super) mod findings;
 mod footer;
 pub(super) mod header;

@@ -20,6 +20,7 @@ const MOST_ZOOM: usize = 3;
 /// Heights from which there is room for the lines below the map, and for the legend.
 const ROOM_FOR_LINES: u16 = 10;
 const ROOM_FOR_LEGEND: u16 = 8;
+const ROOM_FOR_SMALL_LINES: u16 = 7;
 
 /// How to read the map.
 const LEGEND: &str = "light: few calls, dense: many   · no call   / not recorded";
@@ -49,26 +50,16 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         0,
         &Line::styled(axis(model, over, usize::from(cells(area.width))), model.theme.plain()),
     );
-    let rates = points(over, |column| column.rate().filter(|rate| *rate > 0.0));
-    let slow = points(over, |column| column.quantile_ns(0.99).map(|ns| ns as f64));
-    let errors = points(over, Column::error_rate);
-    let zoom = zoom(over, usize::from(cells(area.width)));
-    for (at, (label, figures, style)) in (1..=lines).zip([
-        ("calls/s", &rates, model.theme.good()),
-        ("p99", &slow, model.theme.note()),
-        ("errors/s", &errors, model.theme.note()),
-    ]) {
-        let text = format!("{} {}", fit(label, usize::from(LABEL), Align::Right), spark::line(figures, zoom));
-        put(buffer, below, at, &Line::styled(text, style));
-    }
+    let figures = Rect { y: below.y + 1, height: lines.min(below.height.saturating_sub(1)), ..below };
+    let [rate, slow_ns, errors] = draw_lines(model, over, buffer, figures);
     if legend > 0 {
         let mut text = format!(" {LEGEND}");
         if lines > 0 {
             let heights = format!(
                 "   highest: {} calls/s, p99 {}, {} errors/s",
-                human::short_count(spark::highest(&rates)),
-                human::duration(spark::highest(&slow) as u64),
-                human::short_count(spark::highest(&errors)),
+                human::short_count(rate),
+                human::duration(slow_ns as u64),
+                human::short_count(errors),
             );
             // The legend of the map gives way: figures are nowhere else.
             if text.width() + heights.width() > width {
@@ -80,8 +71,37 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
 }
 
+/// Draws the map for a part of a page, its rate and p99 below it.
+pub(super) fn draw_small(model: &Model, over: &OverTime, buffer: &mut Buffer, area: Rect) {
+    let [from, to] = [over.start_ns, over.end_ns].map(|ns| time_of(model, over, ns));
+    let head = format!("over time, {from} to {to} (5: more)");
+    put(buffer, area, 0, &Line::styled(fit(&head, usize::from(area.width), Align::Left), model.theme.head()));
+    let lines = if area.height >= ROOM_FOR_SMALL_LINES { 2 } else { 0 };
+    let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let used = draw_map(model, over, buffer, Rect { height: below.height.saturating_sub(lines), ..below });
+    let below = Rect { y: below.y + used, height: below.height.saturating_sub(used), ..below };
+    draw_lines(model, over, buffer, Rect { height: lines.min(below.height), ..below });
+}
+
+/// Draws rate, p99 and errors, as many as there are lines. The highest of each.
+fn draw_lines(model: &Model, over: &OverTime, buffer: &mut Buffer, area: Rect) -> [f64; 3] {
+    let rates = points(over, |column| column.rate().filter(|rate| *rate > 0.0));
+    let slow = points(over, |column| column.quantile_ns(0.99).map(|ns| ns as f64));
+    let errors = points(over, Column::error_rate);
+    let zoom = zoom(over, usize::from(cells(area.width)));
+    for (at, (label, figures, style)) in (0..area.height).zip([
+        ("calls/s", &rates, model.theme.good()),
+        ("p99", &slow, model.theme.note()),
+        ("errors/s", &errors, model.theme.note()),
+    ]) {
+        let text = format!("{} {}", fit(label, usize::from(LABEL), Align::Right), spark::line(figures, zoom));
+        put(buffer, area, at, &Line::styled(text, style));
+    }
+    [rates, slow, errors].map(|figures| spark::highest(&figures))
+}
+
 /// Draws the map alone; the lines it took.
-pub(super) fn draw_map(model: &Model, over: &OverTime, buffer: &mut Buffer, area: Rect) -> u16 {
+fn draw_map(model: &Model, over: &OverTime, buffer: &mut Buffer, area: Rect) -> u16 {
     let powers = over.columns.iter().flat_map(|column| column.powers().map(|(power, _)| power));
     let Some(scale) = Scale::of(powers, usize::from(area.height)) else {
         let words = " no call has completed in this time";
@@ -165,11 +185,17 @@ fn axis(model: &Model, over: &OverTime, cells: usize) -> String {
     }
 }
 
+/// The time of day of a moment, where it is known.
+pub(super) fn time_of_day(model: &Model, time_ns: u64) -> Option<String> {
+    let clock = model.timeline.as_ref()?.clock;
+    let moment = Timestamp::from_nanosecond(clock.unix_ns(time_ns)).ok()?;
+    Some(moment.to_zoned(model.zone.clone()).strftime("%H:%M:%S").to_string())
+}
+
 /// The time of day where it is known, or how long before the last moment shown.
 fn time_of(model: &Model, over: &OverTime, time_ns: u64) -> String {
-    let clock = model.timeline.as_ref().map(|timeline| timeline.clock);
-    match clock.and_then(|clock| Timestamp::from_nanosecond(clock.unix_ns(time_ns)).ok()) {
-        Some(moment) => moment.to_zoned(model.zone.clone()).strftime("%H:%M:%S").to_string(),
+    match time_of_day(model, time_ns) {
+        Some(time) => time,
         None if time_ns >= over.end_ns => "now".to_owned(),
         None => format!("{} before", human::clock(over.end_ns - time_ns)),
     }
