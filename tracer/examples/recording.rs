@@ -11,7 +11,7 @@ use tracer::aggregate::Aggregator;
 use tracer::decode::{Record, decode, record_bytes};
 use tracer::fold::Fold;
 use tracer::histogram::Histogram;
-use tracer::interval::{CallKey, Cell, CellKey, Interval};
+use tracer::interval::{CallKey, Cell, CellKey, Interval, Sizes, SlowCall};
 use tracer::ledger::LedgerCounts;
 use tracer::process::ProcessId;
 use tracer::recording::{Item, Kind, Reader, Writer};
@@ -144,6 +144,8 @@ fn intervals() -> Result<(), Box<dyn std::error::Error>> {
                 cell.record(outcome, latency_ns, &mut histogram);
             }
             cell.latencies = Arc::new(histogram);
+            let enter_ns = second * SECOND + random.u64(..SECOND);
+            detail(&mut cell, index, enter_ns, &mut random);
             interval.ledger.aggregated += cell.calls;
             interval.cells.insert(CellKey { process, call: made }, cell);
         }
@@ -168,6 +170,21 @@ fn intervals() -> Result<(), Box<dyn std::error::Error>> {
         start.elapsed().as_secs_f64(),
     )?;
     keep(&file)
+}
+
+/// What is told of single calls: a third of the syscalls move bytes, and a quarter now and then take a millisecond.
+fn detail(cell: &mut Cell, index: u32, enter_ns: u64, random: &mut fastrand::Rng) {
+    let ret = random.i64(1..65_536);
+    if index.is_multiple_of(3) {
+        let bytes = cell.calls * random.u64(20..8_000);
+        cell.sizes = Sizes { calls: cell.calls, bytes, small: cell.calls / random.u64(1..9) };
+    }
+    if index.is_multiple_of(4) && random.bool() {
+        let latency_ns = random.u64(1_000_000..900_000_000);
+        cell.max_ns = cell.max_ns.max(latency_ns);
+        let tid = 1000 + index / 20 + random.u32(0..4);
+        cell.slowest = Arc::from([SlowCall { latency_ns, enter_ns, tid, ret, args: None }]);
+    }
 }
 
 /// Leaves the file where it is asked for.

@@ -537,7 +537,10 @@ pub fn process_name(process: &ProcessRow) -> String {
         // Idle ones fold too where there are very many.
         (many, 0) if !process.exited => format!("{} ({})", process.comm, processes(many)),
         (many, 0) => format!("{} ({} ended)", process.comm, human::short_count(many as f64)),
-        (_, many) if process.comm.is_empty() => processes(many),
+        (_, many) if process.comm.is_empty() => match &process.who {
+            Some(who) => format!("{} ({})", human::safe_text(who.place().as_bytes()), processes(many)),
+            None => processes(many),
+        },
         (_, 1) => process.comm.to_string(),
         (_, many) => format!("{} ({})", process.comm, processes(many)),
     };

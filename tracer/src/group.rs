@@ -1,12 +1,13 @@
-//! Figures taken together: by name, by syscall, by errno, by host. Every grouping has the same sums as the
+//! Figures taken together: by name, by cgroup, by syscall, by errno, by host. Every grouping has the same sums as the
 //! rows it is made of.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::interval::CallKey;
+use crate::interval::{CallKey, slowest, threads};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
+use crate::who::Who;
 
 /// What makes one row of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -16,6 +17,8 @@ pub enum By {
     Process,
     /// All processes of one name.
     Comm,
+    /// All processes of one cgroup: a systemd unit, a container.
+    Cgroup,
     /// A syscall, of whatever process.
     Syscall,
     /// An errno, of whatever syscall.
@@ -40,26 +43,41 @@ pub struct ErrnoGroup {
 /// The same figures with one process row for each group. By process, and by errno (which is no group of
 /// calls: see [`errnos`]), rows stay as they are.
 pub fn regroup(mut snapshot: Snapshot, by: By) -> Snapshot {
-    type Key = (Option<Arc<str>>, Comm);
+    type Key = (Option<Arc<str>>, Option<Box<str>>, Comm);
     let key: fn(&ProcessRow) -> Key = match by {
         By::Process | By::Errno => return snapshot,
-        By::Comm => |row| (row.host.clone(), row.comm),
-        By::Syscall => |_| (None, Comm::default()),
-        By::Host => |row| (row.host.clone(), Comm::default()),
+        By::Comm => |row| (row.host.clone(), None, row.comm),
+        // Where it is not known the path is empty, as it is nowhere else.
+        By::Cgroup => |row| {
+            let cgroup = row.who.as_ref().map(|who| who.cgroup.clone()).unwrap_or_default();
+            (row.host.clone(), Some(cgroup), Comm::default())
+        },
+        By::Syscall => |_| (None, None, Comm::default()),
+        By::Host => |row| (row.host.clone(), None, Comm::default()),
     };
     let mut groups: BTreeMap<Key, Vec<ProcessRow>> = BTreeMap::new();
     for row in std::mem::take(&mut snapshot.processes) {
         groups.entry(key(&row)).or_default().push(row);
     }
-    snapshot.processes = groups.into_iter().map(|((host, comm), rows)| together(host, comm, rows)).collect();
+    snapshot.processes = groups
+        .into_iter()
+        .map(|((host, cgroup, comm), rows)| {
+            let who = cgroup.map(|cgroup| Arc::new(Who { cgroup, ..Who::default() }));
+            together(ProcessRow { host, who, comm, exited: true, ..ProcessRow::default() }, rows)
+        })
+        .collect();
     snapshot
 }
 
-/// One row for many.
-fn together(host: Option<Arc<str>>, comm: Comm, rows: Vec<ProcessRow>) -> ProcessRow {
-    let mut group = ProcessRow { host, comm, exited: true, ..ProcessRow::default() };
+/// One row, which says what they have in common, for many.
+fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessRow {
+    // Threads of different hosts can have one number.
+    let is_one_host = rows.iter().all(|row| row.host == group.host);
     let mut calls: BTreeMap<CallKey, CallRow> = BTreeMap::new();
     for row in rows {
+        let is_first = group.first_seen_ns == 0;
+        group.first_seen_ns =
+            if is_first { row.first_seen_ns } else { group.first_seen_ns.min(row.first_seen_ns) };
         group.exited &= row.exited;
         group.together += row.folded.max(1);
         group.all.merge(&row.all);
@@ -74,16 +92,28 @@ fn together(host: Option<Arc<str>>, comm: Comm, rows: Vec<ProcessRow>) -> Proces
         }
     }
     group.calls = calls.into_values().collect();
+    if !is_one_host {
+        for call in &mut group.calls {
+            call.threads = Arc::default();
+        }
+    }
     group
 }
 
 fn merge_call(mine: &mut CallRow, other: CallRow) {
     mine.stats.merge(&other.stats);
+    slowest::merge(&mut mine.slowest, &other.slowest, slowest::IN_RUN);
+    threads::merge(&mut mine.threads, &other.threads);
+    threads::limit(&mut mine.threads);
     for errno in other.errnos {
         match mine.errnos.iter_mut().find(|known| known.errno == errno.errno) {
             Some(known) => {
                 known.count += errno.count;
                 known.recent += errno.recent;
+                known.before_per_minute = match (known.before_per_minute, errno.before_per_minute) {
+                    (Some(mine), Some(other)) => Some(mine + other),
+                    (mine, other) => mine.or(other),
+                };
                 known.first_seen_ns = known.first_seen_ns.min(errno.first_seen_ns);
                 known.last_seen_ns = known.last_seen_ns.max(errno.last_seen_ns);
             }
@@ -192,7 +222,7 @@ mod tests {
             let both: Vec<u64> = sums(&a).iter().zip(sums(&b)).map(|(a, b)| a + b).collect();
             let joined = join(vec![("a".into(), a.clone()), ("b".into(), b.clone())]);
             prop_assert_eq!(joined.processes.len(), a.processes.len() + b.processes.len());
-            for by in [By::Process, By::Comm, By::Syscall, By::Errno, By::Host] {
+            for by in [By::Process, By::Comm, By::Cgroup, By::Syscall, By::Errno, By::Host] {
                 let grouped = regroup(joined.clone(), by);
                 prop_assert_eq!(&sums(&grouped)[..], &both[..]);
                 let all: u64 = grouped.processes.iter().map(|row| row.all.calls).sum();
@@ -200,6 +230,15 @@ mod tests {
             }
             let failed: u64 = errnos(&joined).iter().map(|group| group.count).sum();
             prop_assert_eq!(failed, joined.all.errors);
+            let cgroups = regroup(joined.clone(), By::Cgroup);
+            for group in &cgroups.processes {
+                let mine = |row: &&ProcessRow| {
+                    row.host == group.host
+                        && row.who.as_ref().map_or("", |who| &who.cgroup) == &*group.who.as_ref().expect("a cgroup").cgroup
+                };
+                let calls: u64 = joined.processes.iter().filter(mine).map(|row| row.all.calls).sum();
+                prop_assert_eq!(group.all.calls, calls);
+            }
             let hosts = regroup(joined, By::Host);
             for (name, snapshot) in [("a", &a), ("b", &b)] {
                 let of_host = hosts.processes.iter().find(|row| row.host.as_deref() == Some(name));

@@ -41,7 +41,8 @@ pub struct ProcessRow {
     pub id: ProcessId,
     /// Name.
     pub comm: Comm,
-    /// Who it is beyond its name; `None` where that is not known, and for many.
+    /// Who it is beyond its name; `None` where that is not known, and for many. Of processes that a report took together by
+    /// cgroup only that, empty where it is not known.
     pub who: Option<Arc<Who>>,
     /// Names of its threads other than the leader, as far as they were seen.
     pub threads: ThreadNames,

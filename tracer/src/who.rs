@@ -1,6 +1,8 @@
 //! Who a process is beyond its name: parent, command line, cgroup, and what the path of a cgroup says of systemd
 //! units and containers. Pure: reading `/proc` is [`crate::source::who`]'s.
 
+use std::borrow::Cow;
+
 /// Most bytes of a command line that are kept.
 pub const MAX_CMDLINE_BYTES: usize = 1024;
 
@@ -55,6 +57,19 @@ impl Who {
         })?;
         let pod = parts[..at].iter().rev().find_map(|part| pod_uid(part));
         Some(Container { runtime, id, pod })
+    }
+
+    /// Where it runs, in short: container, unit, cgroup.
+    pub fn place(&self) -> Cow<'_, str> {
+        if let Some(Container { runtime, id, .. }) = self.container() {
+            let short = if id.len() == 64 { &id[..12] } else { id };
+            return Cow::Owned(format!("{} {short}", runtime.unwrap_or("container")));
+        }
+        match (self.unit(), &*self.cgroup) {
+            (Some(unit), _) => Cow::Borrowed(unit),
+            (None, "") => Cow::Borrowed("cgroup not known"),
+            (None, path) => Cow::Borrowed(path),
+        }
     }
 
     /// Memory behind it.
@@ -234,6 +249,20 @@ mod tests {
             &format!("/kubepods.slice/kubepods-pod{pod}.slice"),
         ] {
             assert_eq!(container(cgroup), None, "{cgroup}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_short() {
+        for (cgroup, place) in [
+            (format!("/system.slice/docker-{ID}.scope"), "docker 0123456789ab"),
+            (format!("/kubepods/besteffort/pod{UID}/{ID}"), "container 0123456789ab"),
+            ("/lxc.payload.web/init.scope".to_owned(), "lxc web"),
+            ("/system.slice/nginx.service".to_owned(), "nginx.service"),
+            ("/batch/7".to_owned(), "/batch/7"),
+            (String::new(), "cgroup not known"),
+        ] {
+            assert_eq!(at(&cgroup).place(), place);
         }
     }
 

@@ -9,6 +9,7 @@ mod errnos;
 mod nature;
 mod rank;
 mod resources;
+mod sizes;
 mod slow;
 mod standing;
 mod standstill;
@@ -52,11 +53,13 @@ pub enum Rule {
     RetryStorm,
     /// Files that do not exist are looked for all the time.
     SearchStorm,
+    /// Reads or writes move next to nothing, by the thousand.
+    TinyIo,
 }
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DescriptorExhaustion,
         Self::DiskFull,
         Self::StuckCall,
@@ -66,6 +69,7 @@ impl Rule {
         Self::NewErrno,
         Self::RetryStorm,
         Self::SearchStorm,
+        Self::TinyIo,
     ];
 
     /// Its name in JSON and its section in docs/findings.md.
@@ -80,6 +84,7 @@ impl Rule {
             Self::NewErrno => "new-errno",
             Self::RetryStorm => "retry-storm",
             Self::SearchStorm => "search-storm",
+            Self::TinyIo => "tiny-io",
         }
     }
 }
@@ -142,6 +147,17 @@ pub enum Evidence {
         p50_ns: u64,
         /// 99 in 100 took less, in ns.
         p99_ns: u64,
+    },
+    /// What was moved.
+    Sizes {
+        /// Calls that moved something.
+        calls: u64,
+        /// How many of them moved fewer than 64 bytes.
+        small: u64,
+        /// What they moved together.
+        bytes: u64,
+        /// Counted over this long, in ns.
+        over_ns: u64,
     },
 }
 

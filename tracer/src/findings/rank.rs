@@ -11,6 +11,7 @@ pub(super) fn weight(finding: &Finding) -> (Rule, Reverse<u64>, u64) {
         Evidence::Errors { count, over_ns, .. } => per_hour(count, over_ns),
         Evidence::Open { age_ns, .. } => age_ns,
         Evidence::Time { busy_ns, over_ns, .. } => per_hour(busy_ns, over_ns),
+        Evidence::Sizes { calls, over_ns, .. } => per_hour(calls, over_ns),
     };
     (finding.rule, Reverse(weight), finding.since_ns)
 }

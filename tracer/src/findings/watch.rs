@@ -5,7 +5,7 @@ use tracer_common::ledger::Counter;
 use super::before::Before;
 use super::standing::Standing;
 use super::step::Step;
-use super::{Findings, Hit, Known, SECOND, errnos, rank, resources, slow, standstill, storms, stuck};
+use super::{Findings, Hit, Known, SECOND, errnos, rank, resources, sizes, slow, standstill, storms, stuck};
 use crate::interval::Interval;
 
 /// Shorter intervals are joined until they are as long: rates of a tenth of a second are noise. A little less
@@ -63,6 +63,7 @@ impl Watch {
             slow::find_slow(&step, &self.before, &mut hits);
             storms::find_retries(&step, &mut hits);
             storms::find_searches(&step, &mut hits);
+            sizes::find(&step, &mut hits);
             errnos::find(&step, &mut self.before, &mut hits);
         }
         self.before.learn(&step);

@@ -4,6 +4,7 @@ use super::nature::{errno, plain_name, receives};
 use super::{Evidence, Finding, Rule};
 use crate::columns::age;
 use crate::human;
+use crate::interval::sizes::SMALL_BYTES;
 use crate::syscalls;
 
 impl Finding {
@@ -52,6 +53,13 @@ impl Finding {
                     format!("{}/s, median {}", pace(calls, over_ns), human::duration(p50_ns))
                 };
                 format!("{call} {latency}, {}", share(busy_ns, over_ns))
+            }
+            Evidence::Sizes { calls, small, bytes, over_ns } => {
+                let (part, each) = (percent(small, calls), bytes / calls.max(1));
+                format!(
+                    "{call} {}/s, {part}% under {SMALL_BYTES} B, {each} B on average",
+                    pace(calls, over_ns)
+                )
             }
         };
         let when = match (self.until_ns, self.evidence) {

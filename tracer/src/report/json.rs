@@ -5,6 +5,7 @@
 //! `comm_hex`. Figures that do not exist (a percentile without a completed call) are `null`.
 
 mod finding;
+mod process;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use finding::FindingLine;
+use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::ser::Formatter;
@@ -47,6 +49,13 @@ impl<W: Write> JsonLines<W> {
     /// The calls of one interval with percentiles of their own, the calls open at its end, and its ledger.
     pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
         let span = Span { scope: Scope::Interval, start_ns: interval.start_ns, end_ns: interval.end_ns };
+        let mut known: Vec<_> = interval.processes.iter().collect();
+        known.sort_unstable_by_key(|(id, _)| **id);
+        for (&id, info) in known {
+            if let Some(who) = &info.who {
+                self.line(&Line::Process(ProcessLine::new((span.scope, span.end_ns), id, info.comm, who)))?;
+            }
+        }
         for row in rows_of_interval(interval) {
             self.row(span, &row)?;
         }
@@ -97,6 +106,12 @@ impl<W: Write> JsonLines<W> {
 
     fn write_totals(&mut self, snapshot: &Snapshot, whole: bool) -> io::Result<()> {
         let span = Span { scope: Scope::Total, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns };
+        for process in snapshot.processes.iter().filter(|process| process.together == 0) {
+            if let Some(who) = &process.who {
+                let line = ProcessLine::new((span.scope, span.end_ns), process.id, process.comm, who);
+                self.line(&Line::Process(line.on(process.host.as_deref())))?;
+            }
+        }
         for row in rows_of_snapshot(snapshot) {
             self.row(span, &row)?;
         }
@@ -143,7 +158,12 @@ impl<W: Write> JsonLines<W> {
         }
         for open in row.in_flight.iter() {
             let elapsed_ns = span.end_ns.saturating_sub(open.enter_ns);
-            self.line(&Line::InFlight(InFlightLine { subject: subject(), tid: open.tid, elapsed_ns }))?;
+            self.line(&Line::InFlight(InFlightLine {
+                subject: subject(),
+                tid: open.tid,
+                elapsed_ns,
+                args: open.args,
+            }))?;
         }
         Ok(())
     }
@@ -167,6 +187,12 @@ struct Row<'a> {
     errnos: Vec<(u16, u64)>,
     /// Longest first.
     in_flight: Cow<'a, [InFlight]>,
+    /// Of a report by cgroup, which.
+    cgroup: Option<&'a str>,
+    /// The slowest first; only of totals.
+    slowest: Vec<SlowLine<'a>>,
+    /// By tid; only of totals.
+    threads: Vec<ThreadLine>,
 }
 
 impl<'a> Row<'a> {
@@ -184,6 +210,9 @@ impl<'a> Row<'a> {
             stats: Cow::Borrowed(&call.stats),
             errnos,
             in_flight: Cow::Borrowed(&call.in_flight),
+            cgroup: process.who.as_ref().filter(|_| process.together > 0).map(|who| &*who.cgroup),
+            slowest: call.slowest.iter().map(SlowLine::new).collect(),
+            threads: call.threads.iter().map(|thread| ThreadLine::new(thread, process)).collect(),
         }
     }
 
@@ -207,10 +236,14 @@ impl<'a> Row<'a> {
                 min_ns: cell.min_ns,
                 max_ns: cell.max_ns,
                 latencies: cell.latencies.clone(),
+                sizes: cell.sizes,
                 ..CallStats::default()
             }),
             errnos: cell.errors.iter().map(|(&errno, &count)| (errno, count)).collect(),
             in_flight: Cow::Owned(in_flight),
+            cgroup: None,
+            slowest: Vec::new(),
+            threads: Vec::new(),
         }
     }
 }
@@ -266,6 +299,7 @@ struct Span {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
     Meta(&'a Meta),
+    Process(ProcessLine<'a>),
     Cell(CellLine<'a>),
     Errno(ErrnoLine<'a>),
     InFlight(InFlightLine<'a>),
@@ -327,11 +361,13 @@ impl Name {
     /// The two fields.
     pub fn new(comm: Comm) -> Self {
         let bytes = comm.as_bytes();
-        Self {
-            comm: String::from_utf8_lossy(bytes).into_owned(),
-            comm_hex: str::from_utf8(bytes).is_err().then(|| hex(bytes)),
-        }
+        Self { comm: String::from_utf8_lossy(bytes).into_owned(), comm_hex: hex_of_no_text(bytes) }
     }
+}
+
+/// The bytes where they are no UTF-8.
+fn hex_of_no_text(bytes: &[u8]) -> Option<String> {
+    str::from_utf8(bytes).is_err().then(|| hex(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -364,12 +400,27 @@ struct CellLine<'a> {
     /// How many processes a grouped report took together in the row.
     #[serde(skip_serializing_if = "is_zero")]
     processes: u64,
+    /// Their cgroup, where the report is by cgroup; empty where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup: Option<&'a str>,
+    /// What was moved by calls that return it, how many these are, and how many moved fewer than 64 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sized: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    small: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    slowest: &'a [SlowLine<'a>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    threads: &'a [ThreadLine],
 }
 
 impl<'a> CellLine<'a> {
-    fn new(subject: Subject<'a>, row: &Row) -> Self {
+    fn new(subject: Subject<'a>, row: &'a Row<'a>) -> Self {
         let stats = &row.stats;
         let completed = !stats.latencies.is_empty();
+        let sizes = Some(stats.sizes).filter(|sizes| sizes.calls > 0);
         Self {
             subject,
             calls: stats.calls,
@@ -387,6 +438,12 @@ impl<'a> CellLine<'a> {
             p999_ns: stats.quantile_ns(0.999),
             folded: row.folded,
             processes: row.together,
+            cgroup: row.cgroup,
+            bytes: sizes.map(|sizes| sizes.bytes),
+            sized: sizes.map(|sizes| sizes.calls),
+            small: sizes.map(|sizes| sizes.small),
+            slowest: &row.slowest,
+            threads: &row.threads,
         }
     }
 }
@@ -413,6 +470,9 @@ struct InFlightLine<'a> {
     subject: Subject<'a>,
     tid: u32,
     elapsed_ns: u64,
+    /// As registers, when they were taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<[u64; 6]>,
 }
 
 struct LedgerLine<'a> {

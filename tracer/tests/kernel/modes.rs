@@ -6,6 +6,8 @@ use crate::tool::{Family, oracle_command, trace};
 
 const NANOSLEEP: i64 = 35;
 const GETPPID: i64 = 110;
+const PREADV: i64 = 295;
+const PWRITEV: i64 = 296;
 const EXIT: i64 = 60;
 const EXIT_GROUP: i64 = 231;
 const VFORK: i64 = 58;
@@ -61,6 +63,15 @@ both_families! {
         let cells: Vec<_> = report.total_of(GETPPID).collect();
         assert_eq!(cells.len(), 1, "{cells:?}");
         assert_eq!(cells[0].comm, "oracle");
+        if family.is_exact_here() && report.ledger().get("spilled") == 0 {
+            let tids: Vec<u32> = cells[0].threads.iter().map(|thread| thread.tid).collect();
+            assert!(tids.is_sorted_by(|a, b| a < b) && tids[0] > 0, "{tids:?}");
+            let made: Vec<u64> = cells[0].threads.iter().map(|thread| thread.calls).collect();
+            assert_eq!(made, [10_000; 8], "each thread made as many");
+            let sum: u64 = cells[0].threads.iter().map(|thread| thread.total_ns).sum();
+            assert_eq!(sum, cells[0].total_ns);
+            assert_eq!(cells[0].threads.iter().map(|thread| thread.max_ns).max(), cells[0].max_ns);
+        }
         assert_ended(family, &report, 8, 1);
     }
 
@@ -100,6 +111,16 @@ both_families! {
         assert!(min >= asked && min <= outside.0, "{asked} <= {min} <= {}", outside.0);
         assert!(cell.total_ns <= outside.1, "{} <= {}", cell.total_ns, outside.1);
         assert!(cell.total_ns >= asked * row.calls, "{} >= {asked} x {}", cell.total_ns, row.calls);
+        let slowest = &cell.slowest;
+        // Four of each interval, and it may have been one.
+        assert!((4..=8).contains(&slowest.len()), "{} of {} calls", slowest.len(), row.calls);
+        assert_eq!(Some(slowest[0].latency_ns), cell.max_ns);
+        let pause = oracle.fact("pause_at");
+        for slow in slowest {
+            assert_eq!((u64::from(slow.tid), slow.ret), (u64::from(oracle.pid), 0));
+            assert!(slow.latency_ns >= asked);
+            assert_eq!(slow.args, Some([pause, 0, 0, 0, 0, 0]), "{slow:?}");
+        }
         // A bucket is at most 1/32 wide.
         assert!(p50 >= asked - asked / 32, "p50 {p50} of sleeps of {asked}");
     }
@@ -121,6 +142,28 @@ both_families! {
             assert!(ages.len() >= 8, "{name} of thread {tid} in flight: {ages:?}");
             assert!(ages.is_sorted_by(|a, b| a < b), "{name} grows older: {ages:?}");
             assert!(ages.last().is_some_and(|&ns| ns > 2_000_000_000), "{name}: {ages:?}");
+        }
+        let flock = report.in_flight.iter().find(|open| open.syscall == "flock").expect("it was open");
+        let lock = libc::LOCK_EX as u64;
+        assert_eq!(flock.args.map(|args| args[1..].to_vec()), Some(vec![lock, 0, 0, 0, 0]), "{flock:?}");
+        let who = report.processes.iter().find(|who| who.pid == oracle.pid && who.scope == Scope::Total);
+        let who = who.expect("it was there for seconds");
+        let command = oracle_command(&["stuck", "3"]);
+        assert_eq!(who.cmdline, command.join(" "));
+        let cgroups = std::fs::read("/proc/self/cgroup").expect("our own cgroup");
+        assert_eq!(who.cgroup, &*tracer::who::Who::new(0, b"", &cgroups).cgroup, "that of the tracer and ours");
+        assert_ne!(who.ppid, 0);
+    }
+
+    /// What was moved is the sum of what the calls returned.
+    moves(family) {
+        let (report, oracle) = assert_mode(family, &["moves", "1000"]);
+        for (nr, name) in [(PWRITEV, "written"), (PREADV, "read")] {
+            let cell = report.total_of(nr).next().expect("a cell");
+            let fact = |what: &str| oracle.fact(&format!("{name}_{what}"));
+            if family.is_exact_here() {
+                assert_eq!((cell.sized, cell.bytes, cell.small), (fact("calls"), fact("bytes"), fact("small")), "{name}");
+            }
         }
     }
 

@@ -31,6 +31,48 @@ pub(crate) struct Cell {
     pub(crate) min_ns: Option<u64>,
     pub(crate) max_ns: Option<u64>,
     pub(crate) p50_ns: Option<u64>,
+    /// Calls that moved bytes, how many bytes, and how many of the calls moved fewer than 64.
+    #[serde(default)]
+    pub(crate) sized: u64,
+    #[serde(default)]
+    pub(crate) bytes: u64,
+    #[serde(default)]
+    pub(crate) small: u64,
+    /// The slowest calls, in totals.
+    #[serde(default)]
+    pub(crate) slowest: Vec<Slow>,
+    /// Figures by thread, in totals.
+    #[serde(default)]
+    pub(crate) threads: Vec<Thread>,
+}
+
+/// One of the slowest calls.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Slow {
+    pub(crate) tid: u32,
+    pub(crate) latency_ns: u64,
+    pub(crate) ret: i64,
+    pub(crate) args: Option<[u64; 6]>,
+}
+
+/// What one thread made of a call.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Thread {
+    pub(crate) tid: u32,
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) total_ns: u64,
+    pub(crate) max_ns: u64,
+}
+
+/// Who a process is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Process {
+    pub(crate) scope: Scope,
+    pub(crate) pid: u32,
+    pub(crate) ppid: u32,
+    pub(crate) cmdline: String,
+    pub(crate) cgroup: String,
 }
 
 /// Failures of one syscall of one process with one errno.
@@ -51,6 +93,7 @@ pub(crate) struct InFlight {
     pub(crate) tid: u32,
     pub(crate) syscall: String,
     pub(crate) elapsed_ns: u64,
+    pub(crate) args: Option<[u64; 6]>,
 }
 
 /// The counters that must add up, by name.
@@ -135,6 +178,7 @@ pub(crate) struct Report {
     pub(crate) cells: Vec<Cell>,
     pub(crate) errnos: Vec<ErrnoRow>,
     pub(crate) in_flight: Vec<InFlight>,
+    pub(crate) processes: Vec<Process>,
     pub(crate) ledgers: Vec<Ledger>,
     pub(crate) meta: Map<String, Value>,
 }
@@ -173,6 +217,9 @@ impl Report {
                 }
                 Some("in_flight") => {
                     report.in_flight.push(serde_json::from_value(whole).unwrap_or_else(|e| bad(e)));
+                }
+                Some("process") => {
+                    report.processes.push(serde_json::from_value(whole).unwrap_or_else(|e| bad(e)));
                 }
                 Some("ledger") => {
                     let scope = value.get("scope").cloned().unwrap_or_default();
@@ -313,7 +360,19 @@ fn broken_cell(cell: &Cell) -> Option<String> {
     let fine = match (completed, latencies) {
         (Some(0), (min, p50, max)) => min.is_none() && p50.is_none() && max.is_none(),
         (Some(_), (Some(min), Some(p50), Some(max))) => {
-            min <= max && p50 <= max && cell.total_ns >= max && cell.errors <= cell.calls
+            let threads = |of: fn(&Thread) -> u64| cell.threads.iter().map(of).sum::<u64>();
+            min <= max
+                && p50 <= max
+                && cell.total_ns >= max
+                && cell.errors <= cell.calls
+                && threads(|thread| thread.calls) <= cell.calls
+                && threads(|thread| thread.errors) <= cell.errors
+                && threads(|thread| thread.total_ns) <= cell.total_ns
+                && cell.threads.iter().all(|thread| thread.max_ns <= max)
+                && cell.slowest.iter().all(|slow| slow.latency_ns <= max)
+                && cell.slowest.is_sorted_by(|a, b| a.latency_ns >= b.latency_ns)
+                && cell.small <= cell.sized
+                && cell.sized <= cell.calls
         }
         (None | Some(_), _) => false,
     };

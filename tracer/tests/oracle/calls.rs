@@ -45,6 +45,30 @@ pub(crate) fn errors(tally: &mut Tally, count: u64) {
     tally.repeat(libc::SYS_getpgid, [0; 6], count);
 }
 
+/// `count` × writing and reading back 0 to 199 bytes: what was moved is known, and so is how often it was little.
+pub(crate) fn moves(tally: &mut Tally, count: u64) {
+    let fd = raw::syscall(libc::SYS_memfd_create, [c"oracle".as_ptr() as usize, 0, 0, 0, 0, 0]);
+    let fd = raw::checked(fd).expect("memfd_create") as usize;
+    let mut buffer = [b'x'; 200];
+    for (nr, name) in [(libc::SYS_pwritev, "written"), (libc::SYS_preadv, "read")] {
+        let (mut calls, mut bytes, mut small) = (0, 0, 0);
+        for index in 0..count {
+            let wanted = (index % 200) as usize;
+            let vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: wanted };
+            let moved = tally.call(nr, [fd, (&raw const vector) as usize, 1, 0, 0, 0]);
+            assert_eq!(moved, wanted as i64, "{}", names::syscall(nr));
+            calls += u64::from(moved > 0);
+            bytes += moved as u64;
+            small += u64::from(moved > 0 && moved < 64);
+        }
+        // It fails, and moves nothing.
+        assert!(tally.call(nr, [INVALID, 0, 0, 0, 0, 0]) < 0);
+        tally.fact(&format!("{name}_calls"), calls);
+        tally.fact(&format!("{name}_bytes"), bytes);
+        tally.fact(&format!("{name}_small"), small);
+    }
+}
+
 /// 32-bit calls whose numbers mean other calls to a 64-bit caller, interleaved with those other calls.
 pub(crate) fn int80(tally: &mut Tally, count: u64) {
     let sink = File::options().write(true).open("/dev/null").expect("/dev/null opens");

@@ -106,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
         "stop-restarts" => signals::stop_restarts(&mut tally, args.number(20)),
         "sigreturn" => signals::sigreturn(&mut tally, args.number(1000)),
         "slow" => timing::slow(&mut tally, args.number(10), args.number(20)),
+        "moves" => calls::moves(&mut tally, args.number(1000)),
         "stuck" => timing::stuck(&mut tally, args.number(3)),
         "paced" => timing::paced(&mut tally, args.number(2), args.number(1_000_000), args.number(5.0)),
         "full-speed" => timing::full_speed(&mut tally, args.number(2), args.number(5.0)),

@@ -23,6 +23,7 @@ pub(crate) fn slow(tally: &mut Tally, count: u64, ms: u64) {
     for _ in 0..count {
         tally.timed(libc::SYS_nanosleep, [(&raw const pause) as usize, 0, 0, 0, 0, 0]);
     }
+    tally.fact("pause_at", (&raw const pause) as usize);
     tally.fact("asked_ns", Duration::from_millis(ms).as_nanos());
 }
 

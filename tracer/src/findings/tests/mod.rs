@@ -1,6 +1,7 @@
 //! A host made by hand, second by second, and what must hold of findings whatever it does.
 
 mod failing;
+mod sizes;
 mod slow;
 
 use proptest::prelude::*;
@@ -40,6 +41,16 @@ impl Slice {
 
     fn ok(&mut self, pid: u32, name: &str, count: usize, each_ns: u64) -> &mut Self {
         self.made(pid, name, count, each_ns, 0)
+    }
+
+    /// `count` calls that moved so many bytes each.
+    fn moved(&mut self, pid: u32, name: &str, count: usize, bytes: i64) -> &mut Self {
+        self.ok(pid, name, count, 2 * US);
+        let cell = self.0.cells.entry(CellKey { process: id(pid), call: call(name) }).or_default();
+        for _ in 0..count {
+            cell.sizes.record(bytes);
+        }
+        self
     }
 
     fn failed(&mut self, pid: u32, name: &str, count: usize, errno: u16) -> &mut Self {

@@ -42,6 +42,7 @@ enum Figures {
     Errors { errno: String, errors: u64, calls: u64, over_ns: u64 },
     Open { threads: u64, elapsed_ns: u64, p99_ns: Option<u64> },
     Time { calls: u64, busy_ns: u64, over_ns: u64, p50_ns: u64, p99_ns: u64 },
+    Sizes { calls: u64, small: u64, bytes: u64, over_ns: u64 },
 }
 
 impl FindingLine {
@@ -76,6 +77,9 @@ impl FindingLine {
                 }
                 Evidence::Time { calls, busy_ns, over_ns, p50_ns, p99_ns } => {
                     Figures::Time { calls, busy_ns, over_ns, p50_ns, p99_ns }
+                }
+                Evidence::Sizes { calls, small, bytes, over_ns } => {
+                    Figures::Sizes { calls, small, bytes, over_ns }
                 }
             },
         }

@@ -1,0 +1,110 @@
+//! What JSON Lines say of who a process is, of its threads, and of single calls.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::{Name, Scope, hex_of_no_text};
+use crate::interval::{SlowCall, ThreadFigures};
+use crate::process::{Comm, ProcessId};
+use crate::snapshot::ProcessRow;
+use crate::who::Who;
+
+/// A process whose identity is known.
+#[derive(Serialize)]
+pub(super) struct ProcessLine<'a> {
+    scope: Scope,
+    end_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    pid: u32,
+    process_start_ns: u64,
+    #[serde(flatten)]
+    name: Name,
+    ppid: u32,
+    cmdline: Cow<'a, str>,
+    /// Its exact bytes where it is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cmdline_hex: Option<String>,
+    cgroup: &'a str,
+    unit: Option<&'a str>,
+    container: Option<&'a str>,
+    runtime: Option<&'static str>,
+    pod: Option<String>,
+}
+
+impl<'a> ProcessLine<'a> {
+    pub(super) fn new((scope, end_ns): (Scope, u64), id: ProcessId, comm: Comm, who: &'a Who) -> Self {
+        let container = who.container();
+        Self {
+            scope,
+            end_ns,
+            host: None,
+            pid: id.pid,
+            process_start_ns: id.start_ns,
+            name: Name::new(comm),
+            ppid: who.ppid,
+            cmdline: String::from_utf8_lossy(&who.cmdline),
+            cmdline_hex: hex_of_no_text(&who.cmdline),
+            cgroup: &who.cgroup,
+            unit: who.unit(),
+            container: container.as_ref().map(|container| container.id),
+            runtime: container.as_ref().and_then(|container| container.runtime),
+            pod: container.and_then(|container| container.pod),
+        }
+    }
+
+    /// The same where figures of several hosts were put together.
+    pub(super) fn on(self, host: Option<&'a str>) -> Self {
+        Self { host, ..self }
+    }
+}
+
+/// One of the slowest calls.
+#[derive(Serialize)]
+pub(super) struct SlowLine<'a> {
+    tid: u32,
+    enter_ns: u64,
+    latency_ns: u64,
+    ret: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<&'a [u64; 6]>,
+}
+
+impl<'a> SlowLine<'a> {
+    pub(super) fn new(slow: &'a SlowCall) -> Self {
+        Self {
+            tid: slow.tid,
+            enter_ns: slow.enter_ns,
+            latency_ns: slow.latency_ns,
+            ret: slow.ret,
+            args: slow.args.as_deref(),
+        }
+    }
+}
+
+/// A thread that made a call.
+#[derive(Serialize)]
+pub(super) struct ThreadLine {
+    tid: u32,
+    /// Where its name is known and not that of its process.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    name: Option<Name>,
+    calls: u64,
+    errors: u64,
+    total_ns: u64,
+    max_ns: u64,
+}
+
+impl ThreadLine {
+    pub(super) fn new(thread: &ThreadFigures, process: &ProcessRow) -> Self {
+        Self {
+            tid: thread.tid,
+            name: process.threads.get(&thread.tid).copied().map(Name::new),
+            calls: thread.calls,
+            errors: thread.errors,
+            total_ns: thread.total_ns,
+            max_ns: thread.max_ns,
+        }
+    }
+}
