@@ -2,6 +2,7 @@
 //! screen, the text tables, the sort menu and the help all read it, so a figure is the same everywhere.
 
 mod cell;
+mod errno;
 mod open;
 mod row;
 
@@ -10,12 +11,12 @@ use std::cmp::Ordering;
 use crate::human;
 use crate::process::Comm;
 use crate::snapshot::ProcessRow;
-use crate::syscalls::errno;
 pub use cell::{age, clip, fit, whole};
-use cell::{ago, dash, in_flight_text, rate, share, span};
+use cell::{dash, in_flight_text, rate, share, span};
+pub use errno::{ERRNOS, ERRNOS_OF_CALL};
 pub use open::OPEN_CALLS;
 pub use row::{Context, Rank, Row, is_stuck, rank};
-use row::{busy_ns, call_of, errno_of, latency_of, process_of, stats_of};
+use row::{busy_ns, call_of, latency_of, process_of, stats_of};
 
 /// Blank cells between two columns.
 pub const GAP: usize = 1;
@@ -113,12 +114,6 @@ pub static CALLS_OF_PROCESS: [Column; 14] = [
     TOTAL,
     INTERRUPTED,
 ];
-
-/// Columns of the table of errors.
-pub static ERRNOS: [Column; 7] = [ERRNO, CALL, PROCESS, ERRNO_RATE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
-
-/// Columns of the errors of one syscall.
-pub static ERRNOS_OF_CALL: [Column; 5] = [ERRNO, ERRNO_RATE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
 
 /// What most columns have in common: a number, seven cells wide.
 const FIGURE: Column = Column {
@@ -365,72 +360,6 @@ const INTERRUPTED: Column = Column {
     drop: [Some(9), Some(9)],
     text: |row, _| stats_of(row).map_or_else(dash, |stats| whole(stats.interrupted, 7)),
     key: |row, _| number(stats_of(row).map(|stats| stats.interrupted)),
-    ..FIGURE
-};
-
-const ERRNO: Column = Column {
-    id: "errno",
-    title: "ERRNO",
-    about: "why the call failed",
-    width: 12,
-    max_width: 16,
-    text: |row, _| errno_of(row).map_or_else(String::new, |row| errno::name(row.errno).into_owned()),
-    key: |row, _| {
-        SortKey::Text(errno_of(row).map_or_else(String::new, |row| errno::name(row.errno).into_owned()))
-    },
-    ..NAME
-};
-
-const ERRNO_RATE: Column = Column {
-    id: "now",
-    aliases: &["rate", "err"],
-    title: "NOW/s",
-    about: "calls that failed with it, a second, in the last interval",
-    drop: [Some(1), None],
-    text: |row, at| errno_of(row).map_or_else(dash, |errno| rate(at.per_second(errno.recent))),
-    key: |row, _| number(errno_of(row).map(|errno| errno.recent)),
-    ..FIGURE
-};
-
-const ERRNO_COUNT: Column = Column {
-    id: "count",
-    aliases: &["rate", "err"],
-    title: "COUNT",
-    about: "calls that failed with it since the start",
-    drop: [Some(1), Some(1)],
-    text: |row, _| errno_of(row).map_or_else(dash, |errno| whole(errno.count, 7)),
-    key: |row, _| number(errno_of(row).map(|errno| errno.count)),
-    ..FIGURE
-};
-
-const FIRST_SEEN: Column = Column {
-    id: "first_seen",
-    title: "FIRST SEEN",
-    about: "when it was first seen; `at start` means in the first interval",
-    width: 11,
-    max_width: 11,
-    drop: [Some(3), Some(3)],
-    text: |row, at| {
-        errno_of(row).map_or_else(dash, |errno| match errno.first_seen_ns {
-            ns if ns <= at.start_ns.saturating_add(at.recent_ns) => "at start".to_owned(),
-            ns => ago(at.end_ns.saturating_sub(ns)),
-        })
-    },
-    key: |row, _| number(errno_of(row).map(|errno| errno.first_seen_ns)),
-    ..FIGURE
-};
-
-const LAST_SEEN: Column = Column {
-    id: "last_seen",
-    title: "LAST SEEN",
-    about: "when it was last seen; `now` means in the last interval",
-    width: 10,
-    max_width: 10,
-    drop: [Some(2), Some(2)],
-    text: |row, at| {
-        errno_of(row).map_or_else(dash, |errno| ago(at.end_ns.saturating_sub(errno.last_seen_ns)))
-    },
-    key: |row, _| number(errno_of(row).map(|errno| errno.last_seen_ns)),
     ..FIGURE
 };
 

@@ -8,6 +8,9 @@ use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 /// Open calls younger than this are not called stuck, whatever their history says.
 const STUCK_NS: u64 = 1_000_000_000;
 
+/// For how long an errno is new.
+const NEW_NS: u64 = 60_000_000_000;
+
 /// Calls that make a habit, where it is not known how soon a call should return: a shell reads from its terminal
 /// for as long as nobody types.
 const CALLS_FOR_HABIT: u64 = 20;
@@ -53,11 +56,11 @@ pub struct Context {
 /// only waits comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// A call that should have returned long ago is open.
-    Stuck,
+    /// A call that should have returned long ago is open, or calls fail in a way that is new.
+    Urgent,
     /// Work.
     Work,
-    /// Idle, or only in calls that wait by design.
+    /// Idle, or only in calls that wait by design; of errors, those that healthy programs get.
     Waiting,
 }
 
@@ -73,6 +76,16 @@ impl Context {
             Scope::Interval => self.recent_ns,
             Scope::Total => self.end_ns.saturating_sub(self.start_ns),
         }
+    }
+
+    /// Whether an errno was first seen lately, and not at the start when everything is.
+    pub fn is_new(&self, errno: &ErrnoRow) -> bool {
+        !self.is_from_start(errno) && self.end_ns.saturating_sub(errno.first_seen_ns) <= NEW_NS
+    }
+
+    /// Whether an errno was there in the first interval.
+    pub(super) fn is_from_start(&self, errno: &ErrnoRow) -> bool {
+        errno.first_seen_ns <= self.start_ns.saturating_add(self.recent_ns)
     }
 
     /// How long a call has been open.
@@ -109,19 +122,19 @@ pub fn rank(row: Row<'_>, at: &Context) -> Rank {
                 Scope::Total => process.work.calls,
             };
             if process.calls.iter().any(is_stuck) {
-                Rank::Stuck
+                Rank::Urgent
             } else if worked > 0 || process.work.in_flight > 0 {
                 Rank::Work
             } else {
                 Rank::Waiting
             }
         }
-        Row::Call(call) if is_stuck(call) => Rank::Stuck,
-        Row::Open(_, call, open) if is_stuck_for(call, at.age_ns(open)) => Rank::Stuck,
+        Row::Call(call) if is_stuck(call) => Rank::Urgent,
+        Row::Open(_, call, open) if is_stuck_for(call, at.age_ns(open)) => Rank::Urgent,
         // A wait that times out or is interrupted is no failure of work either.
-        Row::Call(call) | Row::Error(_, call, _) | Row::Open(_, call, _) if call.waits_by_design => {
-            Rank::Waiting
-        }
+        Row::Error(_, call, errno) if errno.is_expected || call.waits_by_design => Rank::Waiting,
+        Row::Error(_, _, errno) if at.is_new(errno) => Rank::Urgent,
+        Row::Call(call) | Row::Open(_, call, _) if call.waits_by_design => Rank::Waiting,
         _ => Rank::Work,
     }
 }

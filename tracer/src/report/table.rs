@@ -254,7 +254,7 @@ impl<'a> Table<'a> {
     }
 
     fn write_row(&self, out: &mut impl Write, row: Row<'_>) -> io::Result<()> {
-        let mark = if columns::rank(row, self.at) == Rank::Stuck { "! " } else { "  " };
+        let mark = if columns::rank(row, self.at) == Rank::Urgent { "! " } else { "  " };
         self.write_line(out, mark, |column| (column.text)(row, self.at))
     }
 

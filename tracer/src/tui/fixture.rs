@@ -94,8 +94,8 @@ impl CallRow {
             errno,
             count,
             recent,
-            before_per_minute: None,
-            is_expected: false,
+            before_per_minute: (ago > 1).then_some(count / 2),
+            is_expected: errno == 11,
             first_seen_ns: END - ago * SECOND,
             last_seen_ns: if recent > 0 { END } else { END - 7 * SECOND },
         });

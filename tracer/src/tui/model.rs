@@ -160,6 +160,8 @@ pub(crate) struct Model {
     pub(crate) scope: Scope,
     /// Whether idle and waiting rows are shown.
     pub(crate) show_waiting: bool,
+    /// Whether errors that healthy programs get have rows of their own.
+    pub(crate) show_expected: bool,
     /// Filter.
     pub(crate) filter: Filter,
     /// Orders of the tables of processes, syscalls, errors, open calls.
@@ -190,6 +192,7 @@ impl Model {
             prompt: Prompt::default(),
             scope: Scope::Interval,
             show_waiting: true,
+            show_expected: false,
             filter: Filter::default(),
             sorts: [
                 sort_by(Screen::Processes, "busy"),
@@ -457,6 +460,18 @@ impl Model {
         }
     }
 
+    fn shows_waiting(&self) -> bool {
+        if self.screen() == Screen::Errors { self.show_expected } else { self.show_waiting }
+    }
+
+    /// Shows or hides what does not matter on the screen shown.
+    pub(crate) fn toggle_waiting(&mut self) {
+        let shown =
+            if self.screen() == Screen::Errors { &mut self.show_expected } else { &mut self.show_waiting };
+        *shown = !*shown;
+        self.refresh();
+    }
+
     /// Computes the rows again and finds the selected one among them.
     pub(crate) fn refresh(&mut self) {
         let choice = Choice {
@@ -464,7 +479,7 @@ impl Model {
             sort: self.sort(),
             scope: self.scope,
             filter: &self.filter,
-            show_waiting: self.show_waiting,
+            show_waiting: self.shows_waiting(),
         };
         self.rows = Rows::compute(&self.shown, &choice);
         if self.screen().is_page() {

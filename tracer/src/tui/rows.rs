@@ -1,6 +1,6 @@
 //! Which rows a screen has, in which order. Computed when figures, order or filter change, never per frame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::filter::Filter;
@@ -86,6 +86,8 @@ pub(crate) struct Rows {
     pub(crate) waiting_from: usize,
     /// Idle or waiting rows that are not shown.
     pub(crate) waiting_hidden: usize,
+    /// Of hidden errors, what they are: errno, calls in the last interval, processes. The most frequent first.
+    pub(crate) hidden_errnos: Vec<(u16, u64, usize)>,
     /// Rows that the filter took out.
     pub(crate) filtered_out: usize,
     calls: Calls,
@@ -217,6 +219,8 @@ impl Rows {
         self.waiting_from = keyed.partition_point(|(rank, ..)| *rank < Rank::Waiting);
         if !choice.show_waiting {
             self.waiting_hidden = keyed.len() - self.waiting_from;
+            let hidden = keyed[self.waiting_from..].iter().map(|(_, _, entry)| entry.place);
+            self.hidden_errnos = errnos_of(snapshot, hidden);
             keyed.truncate(self.waiting_from);
         }
         self.entries = keyed.into_iter().map(|(_, _, entry)| entry).collect();
@@ -248,6 +252,22 @@ impl Rows {
             }
         }
     }
+}
+
+/// What errors there are at these places.
+fn errnos_of(snapshot: &Snapshot, places: impl Iterator<Item = Place>) -> Vec<(u16, u64, usize)> {
+    let mut by_errno: BTreeMap<u16, (u64, BTreeSet<usize>)> = BTreeMap::new();
+    for place in places {
+        let Place::Error(process, call, errno) = place else { continue };
+        let row = &snapshot.processes[process].calls[call].errnos[errno];
+        let sum = by_errno.entry(row.errno).or_default();
+        sum.0 += row.recent;
+        sum.1.insert(process);
+    }
+    let mut sums: Vec<_> =
+        by_errno.into_iter().map(|(errno, (recent, processes))| (errno, recent, processes.len())).collect();
+    sums.sort_by_key(|&(errno, recent, _)| (std::cmp::Reverse(recent), errno));
+    sums
 }
 
 fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {

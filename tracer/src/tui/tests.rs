@@ -21,6 +21,7 @@ use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::timeline::{Motion, Timeline};
 
+mod errors;
 mod findings;
 mod header;
 mod health;

@@ -111,8 +111,7 @@ fn on_screen(model: &mut Model, command: Command) {
             model.set_sort(Sort { inverted: !sort.inverted, ..sort });
         }
         Command::ToggleWaiting => {
-            model.show_waiting = !model.show_waiting;
-            model.refresh();
+            model.toggle_waiting();
         }
         Command::ToggleScope => model.set_scope(match model.scope {
             Scope::Interval => Scope::Total,

@@ -3,10 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::put;
 use crate::columns::{self, Align, GAP, Placed, Rank, Row};
 use crate::human;
+use crate::syscalls::errno;
 use crate::tui::layout;
 use crate::tui::model::{Model, Screen};
 use crate::tui::rows::columns_of;
@@ -75,7 +77,7 @@ fn draw_row(
 ) {
     let theme = model.theme;
     let (mark, style) = match columns::rank(row, &model.context()) {
-        Rank::Stuck => ("!", theme.stuck()),
+        Rank::Urgent => ("!", theme.stuck()),
         Rank::Work => (if is_selected { ">" } else { " " }, theme.plain()),
         Rank::Waiting => (if is_selected { ">" } else { " " }, theme.dim()),
     };
@@ -98,15 +100,30 @@ fn heading(model: &Model, width: usize) -> String {
     let rows = &model.rows;
     let what = match model.screen() {
         Screen::Processes => "idle, ended or waiting by design",
+        Screen::Errors => "expected in healthy programs",
         _ => "waiting by design",
     };
     let (number, key) = match rows.waiting_hidden {
         0 => (rows.entries.len() - rows.waiting_from, "b hides"),
         hidden => (hidden, "b shows"),
     };
-    let text = format!(" ---- {what}: {} ({key}) ", human::count(number as u64));
-    let rule = "-".repeat(width.saturating_sub(text.len()));
+    let mut text = format!(" ---- {what}: {} ({key})", human::count(number as u64));
+    for (index, &(code, recent, processes)) in rows.hidden_errnos.iter().enumerate() {
+        let rate = human::short_count(model.shown.per_second(recent));
+        let sign = if index == 0 { ":" } else { "," };
+        let more = format!("{sign} {} {rate}/s in {}", errno::name(code), processes_words(processes));
+        if text.width() + more.width() > width {
+            break;
+        }
+        text += &more;
+    }
+    text.push(' ');
+    let rule = "-".repeat(width.saturating_sub(text.width()));
     columns::fit(&format!("{text}{rule}"), width, Align::Left)
+}
+
+fn processes_words(number: usize) -> String {
+    format!("{} process{}", human::count(number as u64), if number == 1 { "" } else { "es" })
 }
 
 fn why_empty(model: &Model) -> String {

@@ -1,0 +1,109 @@
+//! The columns of errors: how, how often now and before, since when.
+
+use super::cell::ago;
+use super::row::errno_of;
+use super::{CALL, Column, FIGURE, NAME, PROCESS, Row, SortKey, dash, number, rate, whole};
+use crate::syscalls::errno;
+
+/// Columns of the table of errors.
+pub static ERRNOS: [Column; 8] = [
+    ERRNO,
+    Column { width: 12, ..CALL },
+    PROCESS,
+    ERRNO_RATE,
+    ERRNO_BEFORE,
+    ERRNO_COUNT,
+    FIRST_SEEN,
+    LAST_SEEN,
+];
+
+/// Columns of the errors of one syscall.
+pub static ERRNOS_OF_CALL: [Column; 6] =
+    [ERRNO, ERRNO_RATE, ERRNO_BEFORE, ERRNO_COUNT, FIRST_SEEN, LAST_SEEN];
+
+const ERRNO: Column = Column {
+    id: "errno",
+    title: "ERRNO",
+    about: "why the call failed",
+    width: 10,
+    max_width: 16,
+    text: |row, _| errno_of(row).map_or_else(String::new, |row| errno::name(row.errno).into_owned()),
+    key: |row, _| {
+        SortKey::Text(errno_of(row).map_or_else(String::new, |row| errno::name(row.errno).into_owned()))
+    },
+    ..NAME
+};
+
+const ERRNO_RATE: Column = Column {
+    id: "now",
+    aliases: &["rate", "err"],
+    title: "NOW/s",
+    about: "calls that failed with it, a second, in the last interval",
+    drop: [Some(1), None],
+    text: |row, at| errno_of(row).map_or_else(dash, |errno| rate(at.per_second(errno.recent))),
+    key: |row, _| number(errno_of(row).map(|errno| errno.recent)),
+    ..FIGURE
+};
+
+const ERRNO_BEFORE: Column = Column {
+    id: "before",
+    title: "BEFORE/s",
+    about: "the same a second over the minute before; - while there was none",
+    width: 9,
+    max_width: 9,
+    drop: [Some(4), None],
+    text: |row, at| before(row).filter(|_| at.recent_ns > 0).map_or_else(dash, rate),
+    key: |row, _| SortKey::Number(before(row).unwrap_or(-1.0)),
+    ..FIGURE
+};
+
+/// Failures a second before the last interval.
+fn before(row: Row<'_>) -> Option<f64> {
+    errno_of(row)?.before_per_minute.map(|number| number as f64 / 60.0)
+}
+
+const ERRNO_COUNT: Column = Column {
+    id: "count",
+    aliases: &["rate", "err"],
+    title: "COUNT",
+    about: "calls that failed with it since the start",
+    drop: [Some(5), Some(1)],
+    text: |row, _| errno_of(row).map_or_else(dash, |errno| whole(errno.count, 7)),
+    key: |row, _| number(errno_of(row).map(|errno| errno.count)),
+    ..FIGURE
+};
+
+const FIRST_SEEN: Column = Column {
+    id: "first_seen",
+    title: "FIRST SEEN",
+    about: "when it was first seen; `new` in the last minute, `at start` in the first interval",
+    width: 12,
+    max_width: 12,
+    drop: [Some(2), Some(2)],
+    text: |row, at| {
+        errno_of(row).map_or_else(dash, |errno| {
+            let ago = ago(at.end_ns.saturating_sub(errno.first_seen_ns));
+            match errno {
+                errno if at.is_from_start(errno) => "at start".to_owned(),
+                errno if at.is_new(errno) => format!("new {ago}"),
+                _ => ago,
+            }
+        })
+    },
+    key: |row, _| number(errno_of(row).map(|errno| errno.first_seen_ns)),
+    ..FIGURE
+};
+
+const LAST_SEEN: Column = Column {
+    id: "last_seen",
+    title: "LAST SEEN",
+    about: "when it was last seen; `now` means in the last interval",
+    width: 10,
+    max_width: 10,
+    drop: [Some(3), Some(3)],
+    text: |row, at| {
+        errno_of(row).map_or_else(dash, |errno| ago(at.end_ns.saturating_sub(errno.last_seen_ns)))
+    },
+    key: |row, _| number(errno_of(row).map(|errno| errno.last_seen_ns)),
+    ..FIGURE
+};
