@@ -221,6 +221,12 @@ impl Aggregator {
         self.end_ns
     }
 
+    /// The names of processes that have rows of their own, or had while they lived.
+    pub fn names(&self) -> impl Iterator<Item = (ProcessId, Comm)> + '_ {
+        let named = self.processes.iter().map(|(&id, process)| (id, process.info.comm));
+        named.chain(self.names.iter().map(|(&id, &comm)| (id, comm)))
+    }
+
     /// The view of everything merged so far.
     pub fn snapshot(&self) -> Snapshot {
         let mut open: FxHashMap<ProcessId, FxHashMap<CallKey, Vec<InFlight>>> = FxHashMap::default();

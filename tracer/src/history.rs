@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::aggregate::Aggregator;
 use crate::interval::{Cell, InFlight, Interval};
-use crate::process::ProcessInfo;
+use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::Snapshot;
 
 /// How much of the past is kept.
@@ -64,6 +64,11 @@ impl History {
     /// The intervals that are kept, oldest first.
     pub fn intervals(&self) -> impl DoubleEndedIterator<Item = &Arc<Interval>> + ExactSizeIterator {
         self.kept.iter()
+    }
+
+    /// The names of processes that were told before what is kept.
+    pub fn names(&self) -> impl Iterator<Item = (ProcessId, Comm)> + '_ {
+        self.base.names()
     }
 
     /// The earliest moment that one can go back to; `None` while there is nothing.

@@ -8,7 +8,7 @@ use crate::history::{History, Limits, Playhead};
 use crate::interval::Interval;
 use crate::over_time::{OverTime, Wanted, Watched};
 use crate::snapshot::Snapshot;
-use crate::timeline::{Activity, Clock, Mark, Motion, Timeline, Transport};
+use crate::timeline::{Activity, Clock, Mark, Marked, Motion, Timeline, Transport};
 
 /// A moment to go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,11 @@ impl Playback {
         self.timeline.mark(mark);
     }
 
+    /// Marks A or B at the moment shown: see [`Timeline::mark_span`].
+    pub fn mark_span(&mut self) -> Option<Marked> {
+        self.timeline.mark_span()
+    }
+
     /// Nothing follows: whoever followed the newest moment stands at the last.
     pub fn complete(&mut self) {
         self.timeline.is_complete = true;
@@ -122,6 +127,7 @@ impl Playback {
                 Some(self.seek(time_ns))
             }
             Transport::Seek(time_ns) => Some(self.seek(time_ns)),
+            Transport::MarkSpan | Transport::StopComparing => None,
             Transport::SeekEnd => {
                 self.course = if self.goes_on() { Course::Following } else { Course::Still };
                 Some(Goal::End)

@@ -1,6 +1,8 @@
 //! Time as an axis: what there is of it, how busy it was, where in it we are. Plain data, the same for a
 //! recording, a pipe that still delivers, and the kept past of a live run.
 
+use crate::compare::Spans;
+
 /// A moment somebody named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -8,6 +10,15 @@ pub struct Mark {
     pub time_ns: u64,
     /// Its name; foreign text.
     pub text: String,
+}
+
+/// One end of a span that was marked, and both spans once there are two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// The mark: A, or B.
+    pub mark: Mark,
+    /// What is to be compared.
+    pub spans: Option<Spans>,
 }
 
 /// How fast time passes, as a power of two: 0 is as it was, 3 eight times faster.
@@ -55,6 +66,10 @@ pub enum Transport {
     Seek(u64),
     /// Move to the newest moment, and stay with it while more comes.
     SeekEnd,
+    /// Mark the moment shown as A, or as B when A is marked: then both spans are compared.
+    MarkSpan,
+    /// Compare no longer.
+    StopComparing,
 }
 
 /// The two clocks of a run: the one that orders it and the one that people read.
@@ -113,6 +128,10 @@ pub struct Timeline {
     pub rates: Rates,
     /// Named moments, in order.
     pub marks: Vec<Mark>,
+    /// A and B, once both are marked.
+    pub spans: Option<Spans>,
+    /// A, until B is marked.
+    pub open_ns: Option<u64>,
     /// What time does.
     pub motion: Motion,
     /// How fast it passes when it does.
@@ -143,6 +162,36 @@ impl Timeline {
             let at = self.marks.partition_point(|known| known.time_ns <= mark.time_ns);
             self.marks.insert(at, mark);
         }
+    }
+
+    /// Takes back the mark of this name.
+    fn unmark(&mut self, text: &str, time_ns: u64) {
+        self.marks.retain(|mark| mark.time_ns != time_ns || mark.text != text);
+    }
+
+    /// Marks A, or B where A is marked; a third time starts anew. `None` for a B where A is: nothing lies between.
+    pub fn mark_span(&mut self) -> Option<Marked> {
+        let now_ns = self.position_ns;
+        let Some(first_ns) = self.open_ns else {
+            if let Some(spans) = self.spans.take() {
+                self.unmark("A", spans.a_ns);
+                self.unmark("B", spans.b_ns);
+            }
+            self.open_ns = Some(now_ns);
+            let mark = Mark { time_ns: now_ns, text: "A".to_owned() };
+            self.mark(mark.clone());
+            return Some(Marked { mark, spans: None });
+        };
+        if first_ns == now_ns {
+            return None;
+        }
+        // Whoever looks back may mark the later moment first.
+        let spans = Spans { a_ns: first_ns.min(now_ns), b_ns: first_ns.max(now_ns) };
+        self.unmark("A", first_ns);
+        self.mark(Mark { time_ns: spans.a_ns, text: "A".to_owned() });
+        self.mark(Mark { time_ns: spans.b_ns, text: "B".to_owned() });
+        (self.open_ns, self.spans) = (None, Some(spans));
+        Some(Marked { mark: Mark { time_ns: now_ns, text: "B".to_owned() }, spans: self.spans })
     }
 
     /// From beginning to end.
@@ -327,6 +376,25 @@ mod tests {
         timeline.position_ns = 20;
         let beside = |forward| timeline.mark_beside(forward).map(|mark| mark.text.as_str());
         assert_eq!((beside(false), beside(true)), (Some("a"), Some("c")));
+    }
+
+    #[test]
+    fn spans_are_marked_in_either_order_and_a_third_mark_starts_anew() {
+        let mut timeline = Timeline::default();
+        let mut mark_at = |time_ns| {
+            timeline.position_ns = time_ns;
+            let marked = timeline.mark_span();
+            let names: Vec<_> = timeline.marks.iter().map(|mark| (mark.time_ns, mark.text.clone())).collect();
+            (marked.and_then(|marked| marked.spans), names)
+        };
+        let names =
+            |all: &[(u64, &str)]| all.iter().map(|(at, text)| (*at, (*text).to_owned())).collect::<Vec<_>>();
+        assert_eq!(mark_at(50), (None, names(&[(50, "A")])));
+        assert_eq!(mark_at(50), (None, names(&[(50, "A")])), "nothing lies between");
+        let spans = Some(Spans { a_ns: 20, b_ns: 50 });
+        assert_eq!(mark_at(20), (spans, names(&[(20, "A"), (50, "B")])));
+        assert_eq!(mark_at(70), (None, names(&[(70, "A")])));
+        assert_eq!(mark_at(90), (Some(Spans { a_ns: 70, b_ns: 90 }), names(&[(70, "A"), (90, "B")])));
     }
 
     proptest! {

@@ -12,12 +12,12 @@ use anyhow::{Context as _, Result};
 use crate::cli::compare::{ByChoice, CompareOptions};
 use crate::cli::exit_status;
 use crate::compare::gate::{Gate, GateError, State};
-use crate::compare::{By, Comparison, Side, Thresholds, compare_sides};
+use crate::compare::{By, Compared, Comparison, Side, Thresholds, compare_sides};
 use crate::config::SettingsError;
 use crate::report::compare::{Layout, Shown, write_json, write_markdown, write_tables};
 use crate::sieve::Wanted;
 use crate::syscalls::SyscallSet;
-use crate::tui::{self, compare::Compared};
+use crate::tui;
 
 use sides::{Progress, Sources};
 
@@ -85,6 +85,7 @@ pub(super) fn run(options: &CompareOptions) -> Result<u8> {
         exit_status::FINE
     };
     if wants_screen(options) {
+        let (before, after) = (Arc::new(before), Arc::new(after));
         return on_screen(Compared { comparison, before, after, conditions: outcomes }, status);
     }
     let shown = Shown {

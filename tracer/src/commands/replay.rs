@@ -125,8 +125,9 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
         let (timelines, timelines_shown) = watch::channel(Arc::new(Timeline::default()));
         let (controls, mut asked) = mpsc::channel(REQUESTS);
         let (over_times, over_times_shown) = watch::channel(Arc::default());
+        let (versus, versus_shown) = watch::channel(None);
         let (requests, to_player) = mpsc::channel(REQUESTS);
-        let outputs = Outputs { snapshots, status, timelines, over_times };
+        let outputs = Outputs { snapshots, status, timelines, over_times, versus };
         let player = Player::new(tape, Limits::default(), outputs).context("cannot start a thread")?;
         let handle = tokio::runtime::Handle::current();
         std::thread::Builder::new()
@@ -150,6 +151,7 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
             status: status_shown,
             timelines: timelines_shown,
             over_times: over_times_shown,
+            versus: versus_shown,
             controls,
         };
         tui::run(feed).await.context("cannot draw the screen")

@@ -20,11 +20,11 @@ use crate::launch::Streams;
 use crate::ledger::LedgerCounts;
 use crate::over_time::Wanted;
 use crate::recorder::Outcome;
-use crate::recording::Kind;
+use crate::recording::{self, Kind};
 use crate::run::Meta;
 use crate::source::live::Tick;
 use crate::tap::Tap;
-use crate::timeline::Transport;
+use crate::timeline::{Mark, Transport};
 use crate::tui;
 use watching::Watching;
 
@@ -107,7 +107,11 @@ async fn follow(
             biased;
             news = session.next(screen.is_some()) => match news {
                 None => break,
-                Some(News::MarkAsked) => recordings.mark(&session),
+                Some(News::MarkAsked) => {
+                    if let Some(mark) = recordings.mark(&session) {
+                        shows.mark(&mark);
+                    }
+                }
                 Some(News::Tick(tick)) => {
                     session.info.recording = recordings.now.as_ref().map(Recording::info);
                     shows.take(*tick, &mut session)?;
@@ -116,7 +120,10 @@ async fn follow(
             },
             news = recordings.next() => {
                 match news {
-                    RecordingNews::Mark(mark) => session.live.mark(mark),
+                    RecordingNews::Mark(mark) => {
+                        shows.mark(&mark);
+                        session.live.mark(mark);
+                    }
                     RecordingNews::Ended(outcome) => {
                         session.info.notices.extend(recordings.ended(&outcome));
                     }
@@ -132,8 +139,13 @@ async fn follow(
                     session.info.recording = recordings.now.as_ref().map(Recording::info);
                     infos.send_replace(session.info.clone());
                 }
-                tui::Control::Transport(transport) => shows.obey(transport),
                 tui::Control::Watch(wanted) => shows.watch(wanted),
+                tui::Control::Transport(transport) => {
+                    let mark = shows.obey(transport);
+                    if let Some(Mark { time_ns, text }) = mark.filter(|_| recordings.now.is_some()) {
+                        session.live.mark(recording::Mark { time_ns, text });
+                    }
+                }
             },
             () = shows.passed() => {}
             exit = end_of_screen(&mut screen) => {
@@ -160,7 +172,7 @@ async fn follow(
                     session.info.notices.push(NOTHING_TO_RECORD.to_owned());
                     infos.send_replace(session.info.clone());
                 }
-                tui::Control::Transport(transport) => shows.obey(transport),
+                tui::Control::Transport(transport) => drop(shows.obey(transport)),
                 tui::Control::Watch(wanted) => shows.watch(wanted),
             },
             () = shows.passed() => {}
@@ -206,10 +218,11 @@ impl Shows {
         Ok(())
     }
 
-    /// Moves in time, where there is a screen to see it on.
-    fn obey(&mut self, transport: Transport) {
-        if let Self::Screen(watching) = self {
-            watching.obey(transport);
+    /// Moves in time, or marks a moment, where there is a screen to see it on. The result is the mark.
+    fn obey(&mut self, transport: Transport) -> Option<Mark> {
+        match self {
+            Self::Screen(watching) => watching.obey(transport),
+            Self::Text(..) => None,
         }
     }
 
@@ -220,7 +233,14 @@ impl Shows {
         }
     }
 
-    /// Waits until the past that plays has gone on.
+    /// Shows a mark that somebody left.
+    fn mark(&mut self, mark: &recording::Mark) {
+        if let Self::Screen(watching) = self {
+            watching.mark(Mark { time_ns: mark.time_ns, text: mark.text.clone() });
+        }
+    }
+
+    /// Waits until something is to be seen although no interval came.
     async fn passed(&mut self) {
         match self {
             Self::Screen(watching) => watching.passed().await,
@@ -289,10 +309,11 @@ impl Recordings {
         }
     }
 
-    fn mark(&mut self, session: &Session) {
-        if let Some(recording) = &mut self.now {
-            session.live.mark(recording.numbered_mark());
-        }
+    /// Leaves a mark with the next number, where something is being recorded.
+    fn mark(&mut self, session: &Session) -> Option<recording::Mark> {
+        let mark = self.now.as_mut()?.numbered_mark();
+        session.live.mark(mark.clone());
+        Some(mark)
     }
 
     /// Takes note of its end; the result is for the screen.

@@ -15,6 +15,7 @@ pub mod gate;
 mod measure;
 mod quantile;
 mod side;
+mod split;
 mod student;
 mod summary;
 mod verdict;
@@ -37,6 +38,7 @@ pub use change::{
 };
 pub use effect::Effect;
 pub use side::{About, By, InFlightAtEnd, Key, Side, Slice};
+pub use split::{Compared, Spans, Split, Versus};
 pub use summary::{factor, latency, threshold_words};
 pub use warnings::{SideName, Warning};
 

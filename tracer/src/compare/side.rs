@@ -13,6 +13,7 @@ use crate::histogram::Histogram;
 use crate::interval::{CallKey, Cell, CellKey, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
+use crate::run::Meta;
 use crate::syscalls;
 
 /// Slices kept at most; an hour at 1 s then has slices of 16 s.
@@ -85,6 +86,24 @@ pub struct About {
     pub target: String,
     /// Why the recording ended uncleanly, where it did.
     pub unclean: Option<String>,
+}
+
+impl About {
+    /// What is known from the beginning of a recording, or of a run.
+    pub fn of(meta: &Meta, label: String) -> Self {
+        Self {
+            label,
+            host: meta.host.clone(),
+            boot_id: meta.boot_id.clone(),
+            kernel: meta.kernel.clone(),
+            arch: meta.arch.clone(),
+            cpus: meta.cpus,
+            family: meta.family.clone(),
+            filter: meta.filter.clone(),
+            target: meta.target.clone(),
+            unclean: None,
+        }
+    }
 }
 
 /// One side, filled by [`Side::add`].
@@ -363,7 +382,15 @@ impl Side {
         self.overlapping = true;
     }
 
-    fn learn_names(&mut self, interval: &Interval) {
+    /// Names a process.
+    pub fn name(&mut self, id: ProcessId, comm: Comm) {
+        if !comm.is_empty() {
+            self.names.insert(id, comm);
+        }
+    }
+
+    /// Learns the names of an interval whose calls are no part of this side.
+    pub fn learn_names(&mut self, interval: &Interval) {
         for (&id, info) in &interval.processes {
             let known = self.names.entry(id).or_default();
             if !info.comm.is_empty() && *known != info.comm {

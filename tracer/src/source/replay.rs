@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::compare::{About, Versus};
 use crate::history::Limits;
 use crate::interval::Interval;
 use crate::over_time::{OverTime, Wanted};
 use crate::playback::{Goal, Playback};
 use crate::run::{Meta, Origin, RunInfo};
 use crate::snapshot::Snapshot;
+use crate::source::contest::{Contest, next_of};
 use crate::source::tape::{Fed, Tape};
 use crate::timeline::{Clock, Timeline, Transport};
 
@@ -31,6 +33,8 @@ pub struct Outputs {
     pub timelines: watch::Sender<Arc<Timeline>>,
     /// The selection over time that was asked for.
     pub over_times: watch::Sender<Arc<OverTime>>,
+    /// Spans that are compared.
+    pub versus: watch::Sender<Option<Versus>>,
 }
 
 /// What a player can be asked.
@@ -58,6 +62,9 @@ pub struct Player {
     bytes_read: u64,
     /// What the reading is for.
     goal: Option<Goal>,
+    contest: Option<Contest>,
+    /// Pairs of spans that were compared.
+    serial: u64,
     is_stale: bool,
     next_tick: Instant,
 }
@@ -107,6 +114,8 @@ impl Player {
             is_read: false,
             bytes_read: 0,
             goal: (!is_pipe).then_some(Goal::End),
+            contest: None,
+            serial: 0,
             is_stale: false,
             next_tick: Instant::now(),
         })
@@ -116,6 +125,7 @@ impl Player {
     pub async fn run(mut self, mut asked: mpsc::Receiver<Request>) {
         self.publish();
         loop {
+            let wants_more = self.wants_more();
             tokio::select! {
                 // Requests first: a recording of any size must not delay an answer.
                 biased;
@@ -128,7 +138,8 @@ impl Player {
                     None => return,
                 },
                 () = sleep_until(self.next_tick), if self.is_ticking() => self.tick(),
-                fed = self.fed.recv(), if self.wants_more() => self.take(fed),
+                versus = next_of(&mut self.contest) => drop(self.out.versus.send_replace(Some(versus))),
+                fed = self.fed.recv(), if wants_more => self.take(fed),
             }
         }
     }
@@ -173,6 +184,9 @@ impl Player {
         if interval.is_empty() {
             return;
         }
+        if let Some(contest) = &mut self.contest {
+            contest.add(&interval);
+        }
         self.read.intervals += 1;
         if self.read.intervals > self.learned.intervals {
             self.learned.intervals = self.read.intervals;
@@ -215,6 +229,11 @@ impl Player {
 
     fn obey(&mut self, transport: Transport) {
         let now = Instant::now().into_std();
+        match transport {
+            Transport::MarkSpan => self.mark_span(),
+            Transport::StopComparing => self.contest = None,
+            _ => {}
+        }
         let is_toggle = matches!(transport, Transport::TogglePlay | Transport::TogglePause);
         if is_toggle && self.goal.take().is_some() {
             self.playback.stop();
@@ -223,6 +242,24 @@ impl Player {
             self.go(goal, now);
         }
         self.publish();
+    }
+
+    fn mark_span(&mut self) {
+        let Some(spans) = self.playback.mark_span().and_then(|marked| marked.spans) else { return };
+        self.serial += 1;
+        let (about, clock) = (About::of(self.tape.meta(), String::new()), self.playback.axis().clock);
+        self.contest = if self.is_pipe() {
+            Some(Contest::of_history(self.serial, spans, &about, clock, self.playback.history()))
+        } else {
+            // The whole recording, whatever part of it is kept here.
+            match self.tape.play() {
+                Ok(fed) => Some(Contest::of_tape(self.serial, spans, &about, clock, fed)),
+                Err(error) => {
+                    self.status.notices.push(format!("cannot read the recording again: {error}"));
+                    None
+                }
+            }
+        };
     }
 
     /// Shows a moment, or reads as far as that takes.

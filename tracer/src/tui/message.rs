@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::over_time::{OverTime, Wanted};
+use super::compare;
+use crate::compare::Versus;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::timeline::{Timeline, Transport};
@@ -23,6 +25,10 @@ pub(crate) enum Message {
     OverTime(Arc<OverTime>),
     /// News of the axis of time.
     Timeline(Arc<Timeline>),
+    /// News of the spans that are compared.
+    Versus(Option<Versus>),
+    /// A key on the screen of a comparison.
+    Compare(compare::Command),
     /// The terminal has this many columns and lines.
     Resize(u16, u16),
 }
@@ -86,6 +92,8 @@ pub(crate) enum Command {
     ToggleScope,
     /// Start a recording, or end it.
     ToggleRecording,
+    /// Mark A, or B and compare.
+    MarkSpan,
     /// Show the help.
     OpenHelp,
 }

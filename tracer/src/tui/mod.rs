@@ -26,7 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
+use crossterm::event::{Event, EventStream, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,6 +34,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::over_time::OverTime;
+use crate::compare::Versus;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::timeline::Timeline;
@@ -57,6 +58,8 @@ pub struct Feed {
     pub timelines: watch::Receiver<Arc<Timeline>>,
     /// What was asked for with [`Control::Watch`].
     pub over_times: watch::Receiver<Arc<OverTime>>,
+    /// Spans that are compared.
+    pub versus: watch::Receiver<Option<Versus>>,
     /// Takes what the user asks for. The screen never waits for it: while it is full, requests are dropped.
     pub controls: mpsc::Sender<Control>,
 }
@@ -69,7 +72,7 @@ pub struct Feed {
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
 pub async fn run(feed: Feed) -> io::Result<Exit> {
-    let Feed { mut snapshots, mut status, mut timelines, mut over_times, controls } = feed;
+    let Feed { mut snapshots, mut status, mut timelines, mut over_times, mut versus, controls } = feed;
     let mut signals = Signals::new()?;
     let mut terminal = Terminal::take()?;
     let mut events = EventStream::new().fuse();
@@ -100,6 +103,7 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
                 continue;
             }
             run = changed(&mut status) => Some(Message::Run(run)),
+            versus = changed(&mut versus) => Some(Message::Versus(versus)),
             timeline = changed(&mut timelines) => Some(Message::Timeline(timeline)),
             over_time = changed(&mut over_times) => Some(Message::OverTime(over_time)),
             snapshot = changed(&mut snapshots) => Some(Message::Snapshot(snapshot)),
@@ -117,6 +121,14 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
 
 fn message_of(model: &Model, event: &Event) -> Option<Message> {
     match event {
+        // Ctrl-C is a signal wherever it is pressed.
+        Event::Key(key)
+            if key.kind != KeyEventKind::Release
+                && model.comparison.is_some()
+                && !key.modifiers.contains(KeyModifiers::CONTROL) =>
+        {
+            compare::command(*key).map(Message::Compare)
+        }
         Event::Key(key) if key.kind != KeyEventKind::Release => {
             keys::message(model.mode(), model.run.origin, *key)
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compare;
 use super::filter::Filter;
 use super::keys::Mode;
 use super::layout;
@@ -10,6 +11,7 @@ use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
 use super::theme::Theme;
 use super::view::{call, health, over_time};
 use crate::columns::{self, Context, Row, Scope};
+use crate::compare::Versus;
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
 use crate::over_time::{OverTime, Selection, Wanted};
@@ -138,6 +140,10 @@ pub(crate) struct Model {
     pub(crate) run: RunInfo,
     /// The axis of time, where one can move along it.
     pub(crate) timeline: Option<Arc<Timeline>>,
+    /// Two spans of the run compared, over everything else.
+    pub(crate) comparison: Option<compare::Model>,
+    /// Which pair of spans was shown last, closed or not.
+    versus_shown: u64,
     /// Where the reader's clock is.
     pub(crate) zone: TimeZone,
     /// What the terminal can show.
@@ -181,6 +187,8 @@ impl Model {
             shown: snapshot,
             run: RunInfo::default(),
             timeline: None,
+            comparison: None,
+            versus_shown: 0,
             zone: TimeZone::UTC,
             theme,
             size,
@@ -348,6 +356,19 @@ impl Model {
         self.settle_scope(was_over);
         // It takes lines of the screen, more of them where there are marks, and while one looks back.
         self.keep_selection_visible();
+    }
+
+    /// Shows two spans compared: at once when they are new, and as they grow for as long as nobody closed them.
+    pub(crate) fn set_versus(&mut self, versus: Option<Versus>) {
+        let Some(Versus { serial, compared }) = versus else { return };
+        match &mut self.comparison {
+            Some(comparison) if serial == self.versus_shown => comparison.renew(compared),
+            _ if serial > self.versus_shown => {
+                self.versus_shown = serial;
+                self.comparison = Some(compare::Model::new(compared, self.theme, self.size));
+            }
+            _ => {}
+        }
     }
 
     fn settle_scope(&mut self, was_over: bool) {

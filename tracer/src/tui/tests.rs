@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use ratatui::backend::TestBackend;
 use tracer_common::ledger::Counter;
 
+use super::compare;
 use super::fixture;
 use super::keys::{self, BINDINGS, Mode};
 use super::message::{Command, Control, Effect, Exit, Message, View};
@@ -17,9 +18,10 @@ use super::theme::Theme;
 use super::update::update;
 use super::view::view;
 use crate::columns::{self, Row, Scope};
+use crate::compare::{Compared, Side, Thresholds, Versus};
 use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
-use crate::timeline::{Motion, Timeline};
+use crate::timeline::{Motion, Timeline, Transport};
 
 mod errors;
 mod findings;
@@ -259,6 +261,36 @@ fn who_looks_back_is_told_so_and_told_of_trouble_now() {
     }
     update(&mut model, live_axis(100, Motion::Following));
     assert!(!screen(&model, 80, 24).contains("PAST"));
+}
+
+#[test]
+fn two_spans_are_compared_over_the_screen_until_they_are_closed() {
+    let mut model = incident();
+    update(&mut model, live_axis(100, Motion::Following));
+    let open_ns = Some(fixture::timeline(59, Motion::Paused).position_ns);
+    let timeline = Timeline { open_ns, is_complete: false, ..fixture::timeline(100, Motion::Following) };
+    update(&mut model, Message::Timeline(Arc::new(timeline)));
+    assert!(line(&model, 1).starts_with("A is 14:03:10: m marks B"), "{}", line(&model, 1));
+
+    let versus = |serial| {
+        let [before, after] = [Side::default(), Side::default()].map(Arc::new);
+        let compared = Arc::new(Compared::of([before, after], &Thresholds::default()));
+        Message::Versus(Some(Versus { serial, compared }))
+    };
+    update(&mut model, versus(1));
+    assert!(screen(&model, 80, 24).contains("no calls on either side"));
+    assert_eq!(update(&mut model, Message::Compare(compare::Command::Help)), []);
+    assert!(screen(&model, 80, 24).contains("inconclusive"));
+    update(&mut model, versus(1));
+    assert!(screen(&model, 80, 24).contains("inconclusive"), "what is open stays open as more comes");
+    assert_eq!(update(&mut model, Message::Compare(compare::Command::Back)), []);
+    let closed = update(&mut model, Message::Compare(compare::Command::Back));
+    assert_eq!(closed, [Effect::Control(Control::Transport(Transport::StopComparing))]);
+    assert!(model.comparison.is_none());
+    update(&mut model, versus(1));
+    assert!(model.comparison.is_none(), "a late one does not come back");
+    update(&mut model, versus(2));
+    assert!(model.comparison.is_some());
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(crate) fn asked_by(model: &Model, command: Command) -> Option<Transport> {
         Command::ToStart => Transport::Seek(timeline.start_ns),
         Command::ToEnd => Transport::SeekEnd,
         Command::ToMark(by) => Transport::ToMark(by),
+        Command::MarkSpan => Transport::MarkSpan,
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! What happens to the model. Pure: what has to be done outside is returned.
 
+use super::compare::{self, After};
 use super::layout;
 use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Prompt, Screen, Sort, Subject};
@@ -35,6 +36,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Resize(width, height) => {
             model.size = (width, height);
+            if let Some(comparison) = &mut model.comparison {
+                comparison.resize(model.size);
+            }
             model.keep_selection_visible();
         }
         Message::Snapshot(snapshot) => {
@@ -54,6 +58,8 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
         }
         Message::OverTime(over_time) => model.over_time = Some(over_time),
+        Message::Versus(versus) => model.set_versus(versus),
+        Message::Compare(command) => return in_comparison(model, command),
         Message::Timeline(timeline) => model.set_timeline(timeline),
         Message::Command(Command::Quit) => return vec![Effect::Exit(Exit::Asked)],
         Message::Command(Command::ToggleRecording) => {
@@ -75,6 +81,18 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         },
     }
     Vec::new()
+}
+
+/// The screen of a comparison; collection goes on below it.
+fn in_comparison(model: &mut Model, command: compare::Command) -> Vec<Effect> {
+    match model.comparison.as_mut().map(|comparison| comparison.update(command)) {
+        Some(After::Quit) => vec![Effect::Exit(Exit::Asked)],
+        Some(After::Leave) => {
+            model.comparison = None;
+            vec![Effect::Control(Control::Transport(Transport::StopComparing))]
+        }
+        Some(After::Stay) | None => Vec::new(),
+    }
 }
 
 fn on_screen(model: &mut Model, command: Command) {
@@ -141,6 +159,7 @@ fn on_screen(model: &mut Model, command: Command) {
         | Command::ToStart
         | Command::ToEnd
         | Command::ToMark(_)
+        | Command::MarkSpan
         | Command::Erase
         | Command::EraseAll => {}
     }

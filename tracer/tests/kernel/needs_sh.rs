@@ -275,3 +275,36 @@ fn one_looks_back_on_the_live_screen_while_collection_goes_on() {
     live.press("q");
     assert_eq!(live.end().status, 143);
 }
+
+#[test]
+#[ignore = "loads BPF programs: run as root"]
+fn two_spans_of_a_live_run_are_compared_while_it_goes_on_and_its_recording_has_the_marks() {
+    let place = Place::new();
+    let tracer = tracer().display().to_string();
+    // Twice as much is read at once from the third second on.
+    let script = "i=0; while :; do i=$((i+1)); [ $i -gt 60 ] && b=64k || b=4k; dd if=/dev/zero of=/dev/null bs=$b count=20 2>/dev/null; sleep 0.04; done";
+    let mut live =
+        Terminal::run(&format!("exec {tracer} -i 200ms --record {} -- sh -c '{script}'", place.text));
+    live.wait_for_text("dd ");
+    std::thread::sleep(Duration::from_secs(2));
+    live.press("\x1b[H");
+    live.wait_for_text("PAST");
+    live.press("m");
+    live.wait_for_text("m marks B");
+    live.press(" ");
+    live.wait_for("now", |screen| !screen.contains("PAST"));
+    live.press("m");
+    let screen = live.wait_for_text("A to B, from");
+    assert!(screen.contains("from B, "), "{screen}");
+    live.wait_for("what follows", |screen| screen.contains("dd ") && screen.contains("write"));
+    // It grows while it is looked at.
+    live.wait_for_text("(00:02");
+    live.press("\x1b");
+    live.wait_for("the table", |screen| screen.contains("[1 processes]"));
+    live.press("q");
+    assert_eq!(live.end().status, 143);
+    let output = Command::new(&tracer).args(["info", &place.text]).output().expect("tracer");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.lines().any(|line| line.trim_end().ends_with(" A")), "{text}");
+    assert!(text.lines().any(|line| line.trim_end().ends_with(" B")), "{text}");
+}

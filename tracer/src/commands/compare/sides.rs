@@ -171,18 +171,7 @@ impl Source {
             (None, Some(to)) => label = format!("{label} until {to}"),
             (None, None) => {}
         }
-        About {
-            label,
-            host: meta.host.clone(),
-            boot_id: meta.boot_id.clone(),
-            kernel: meta.kernel.clone(),
-            arch: meta.arch.clone(),
-            cpus: meta.cpus,
-            family: meta.family.clone(),
-            filter: meta.filter.clone(),
-            target: meta.target.clone(),
-            unclean: None,
-        }
+        About::of(meta, label)
     }
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::compare::{About, Versus};
 use crate::history::Limits;
 use crate::interval::Interval;
 use crate::over_time::{OverTime, Wanted};
 use crate::playback::Playback;
 use crate::run::{Meta, RunInfo};
 use crate::snapshot::Snapshot;
-use crate::timeline::{Clock, Timeline, Transport};
+use crate::source::contest::{Contest, next_of};
+use crate::timeline::{Clock, Mark, Timeline, Transport};
 use crate::tui::{Control, Feed};
 
 /// Time between two looks at the clock while the past plays.
@@ -24,6 +26,11 @@ pub(super) struct Watching {
     snapshots: watch::Sender<Arc<Snapshot>>,
     timelines: watch::Sender<Arc<Timeline>>,
     over_times: watch::Sender<Arc<OverTime>>,
+    versus: watch::Sender<Option<Versus>>,
+    contest: Option<Contest>,
+    /// Pairs of spans that were compared.
+    serial: u64,
+    about: About,
     next_tick: Instant,
 }
 
@@ -36,23 +43,31 @@ impl Watching {
             snapshots: watch::Sender::new(Arc::default()),
             timelines: watch::Sender::new(Arc::new(Timeline::new(clock))),
             over_times: watch::Sender::new(Arc::default()),
+            versus: watch::Sender::new(None),
+            contest: None,
+            serial: 0,
+            about: About::of(meta, String::new()),
             next_tick: Instant::now(),
         }
     }
 
-    /// For the screen.
+    /// What the screen shows of it, beside the run's status and with a way to ask.
     pub(super) fn feed(&self, status: watch::Receiver<RunInfo>, controls: mpsc::Sender<Control>) -> Feed {
         Feed {
             snapshots: self.snapshots.subscribe(),
             status,
             timelines: self.timelines.subscribe(),
             over_times: self.over_times.subscribe(),
+            versus: self.versus.subscribe(),
             controls,
         }
     }
 
     /// Takes in the newest interval.
     pub(super) fn take(&mut self, interval: Interval, is_last: bool) {
+        if let Some(contest) = &mut self.contest {
+            contest.add(&interval);
+        }
         self.playback.take(Arc::new(interval));
         if is_last {
             self.playback.complete();
@@ -60,12 +75,29 @@ impl Watching {
         self.publish();
     }
 
-    /// Does what the user asked for.
-    pub(super) fn obey(&mut self, transport: Transport) {
+    /// Does what the user asked for. The result is a mark that was made by it.
+    pub(super) fn obey(&mut self, transport: Transport) -> Option<Mark> {
         let now = Instant::now().into_std();
-        if let Some(goal) = self.playback.ask(transport, now) {
-            self.playback.go(goal, now);
-        }
+        let mark = match transport {
+            Transport::MarkSpan => self.mark_span(),
+            Transport::StopComparing => {
+                self.contest = None;
+                None
+            }
+            _ => {
+                if let Some(goal) = self.playback.ask(transport, now) {
+                    self.playback.go(goal, now);
+                }
+                None
+            }
+        };
+        self.publish();
+        mark
+    }
+
+    /// Puts a mark on the axis that somebody left elsewhere.
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.playback.mark(mark);
         self.publish();
     }
 
@@ -75,14 +107,27 @@ impl Watching {
         self.publish();
     }
 
-    /// Waits until the past that plays has gone on; for ever while none does. May be dropped while it waits.
-    pub(super) async fn passed(&mut self) {
-        if !self.playback.is_playing() {
-            return std::future::pending().await;
+    fn mark_span(&mut self) -> Option<Mark> {
+        let marked = self.playback.mark_span()?;
+        if let Some(spans) = marked.spans {
+            self.serial += 1;
+            let (clock, history) = (self.playback.axis().clock, self.playback.history());
+            self.contest = Some(Contest::of_history(self.serial, spans, &self.about, clock, history));
         }
-        sleep_until(self.next_tick).await;
-        self.playback.tick(Instant::now().into_std(), true);
-        self.publish();
+        Some(marked.mark)
+    }
+
+    /// Waits until there is something new to see although no interval came: the past has played on, or two spans
+    /// are compared. May be dropped while it waits.
+    pub(super) async fn passed(&mut self) {
+        let is_playing = self.playback.is_playing();
+        tokio::select! {
+            () = sleep_until(self.next_tick), if is_playing => {
+                self.playback.tick(Instant::now().into_std(), true);
+                self.publish();
+            }
+            versus = next_of(&mut self.contest) => drop(self.versus.send_replace(Some(versus))),
+        }
     }
 
     fn publish(&mut self) {

@@ -38,7 +38,8 @@ fn player_of(input: Input, limits: Limits) -> (Player, Shown) {
     let (timelines, timelines_shown) = watch::channel(Arc::default());
     let tape = Tape::open(vec![input]).expect("a recording");
     let over_times = watch::Sender::new(Arc::default());
-    let outputs = Outputs { snapshots, status, timelines, over_times };
+    let versus = watch::Sender::new(None);
+    let outputs = Outputs { snapshots, status, timelines, over_times, versus };
     let player = Player::new(tape, limits, outputs).expect("a thread");
     (player, Shown { snapshots: snapshots_shown, status: status_shown, timelines: timelines_shown })
 }

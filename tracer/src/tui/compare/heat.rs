@@ -54,7 +54,7 @@ pub(super) fn draw(model: &Model, row: &Change, buffer: &mut Buffer, area: Rect)
     let lines = usize::from(area.height.saturating_sub(1));
     let half = area.width.saturating_sub(LABEL + 2) / 2;
     let Some(scale) = scale_of(row, lines).filter(|_| half > 4) else { return };
-    let sides = [&model.compared.before, &model.compared.after];
+    let sides: [&Side; 2] = [&model.compared.before, &model.compared.after];
     let longest = sides.into_iter().map(Side::duration_ns).max().unwrap_or(0);
     // One scale of time; no finer than the slices, or every second column would be empty.
     let slice_ns = sides.into_iter().flat_map(Side::slices).map(|slice| slice.duration_ns).max().unwrap_or(1);

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(in crate::tui) enum Command {
     /// Leave.
     Quit,
     /// Up (negative) or down by so many rows.
@@ -58,7 +58,7 @@ pub(super) const BINDINGS: [Binding; 11] = [
         &[KeyCode::Esc, KeyCode::Left, KeyCode::Char('h'), KeyCode::Backspace],
         "Esc",
         Some("back"),
-        "back",
+        "back; where this was opened by m: back to the figures",
         Command::Back,
     ),
     binding(&[KeyCode::Down, KeyCode::Char('j')], "Down j", None, "next row, or next call", Command::Move(1)),
@@ -79,7 +79,7 @@ pub(super) const BINDINGS: [Binding; 11] = [
 ];
 
 /// What a pressed key means.
-pub(super) fn command(event: KeyEvent) -> Option<Command> {
+pub(in crate::tui) fn command(event: KeyEvent) -> Option<Command> {
     if event.modifiers.contains(KeyModifiers::CONTROL) {
         return (event.code == KeyCode::Char('c')).then_some(Command::Quit);
     }

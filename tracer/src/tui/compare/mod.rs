@@ -15,28 +15,16 @@ use std::sync::Arc;
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
 
-use crate::compare::gate::Outcome;
-use crate::compare::{Comparison, Side};
+use crate::compare::Compared;
 
 use super::Signals;
 use super::message::Exit;
 use super::terminal::{self, Terminal};
 use super::theme::Theme;
 use super::view as screen;
-use model::Model;
-
-/// Everything there is to look at.
-#[derive(Debug)]
-pub struct Compared {
-    /// What changed.
-    pub comparison: Comparison,
-    /// The calls before, by time.
-    pub before: Side,
-    /// The calls after, by time.
-    pub after: Side,
-    /// What became of the conditions.
-    pub conditions: Vec<Outcome>,
-}
+pub(super) use keys::{Command, command};
+pub(super) use model::{After, Model};
+pub(super) use view::draw;
 
 /// Shows a comparison on the terminal until the user quits or a signal comes. The terminal is restored before
 /// this returns.
@@ -55,8 +43,8 @@ pub async fn run(compared: Arc<Compared>) -> io::Result<Exit> {
             biased;
             event = events.next() => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
-                    if let Some(command) = keys::command(key)
-                        && model.update(command)
+                    if let Some(command) = command(key)
+                        && model.update(command) == After::Quit
                     {
                         return Ok(Exit::Asked);
                     }

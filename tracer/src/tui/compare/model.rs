@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
-use crate::compare::Change;
+use crate::compare::{Change, Compared};
 use crate::tui::theme::Theme;
 
-use super::Compared;
 use super::keys::Command;
 
+/// What follows from a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum After {
+    /// The screen stays.
+    Stay,
+    /// There is nothing to go back to within it.
+    Leave,
+    /// Quit.
+    Quit,
+}
+
 /// The state.
-#[derive(Clone, Debug)]
-pub(super) struct Model {
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::tui) struct Model {
     pub(super) compared: Arc<Compared>,
     pub(super) theme: Theme,
     pub(super) size: (u16, u16),
@@ -22,7 +32,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(compared: Arc<Compared>, theme: Theme, size: (u16, u16)) -> Self {
+    pub(in crate::tui) fn new(compared: Arc<Compared>, theme: Theme, size: (u16, u16)) -> Self {
         Self { compared, theme, size, cursor: 0, is_open: false, helps: false }
     }
 
@@ -36,26 +46,36 @@ impl Model {
         self.rows().get(self.cursor)
     }
 
-    pub(super) fn resize(&mut self, size: (u16, u16)) {
+    /// Shows a later state of the comparison; the selected row stays selected.
+    pub(in crate::tui) fn renew(&mut self, compared: Arc<Compared>) {
+        let key = self.selected().map(|row| row.key);
+        self.compared = compared;
+        let row = self.rows().iter().position(|row| Some(row.key) == key);
+        self.cursor = row.unwrap_or_else(|| self.cursor.min(self.rows().len().saturating_sub(1)));
+        self.is_open &= row.is_some();
+    }
+
+    pub(in crate::tui) fn resize(&mut self, size: (u16, u16)) {
         self.size = size;
     }
 
-    /// Does what a key asks for. Whether that is to leave.
-    pub(super) fn update(&mut self, command: Command) -> bool {
+    /// Does what a key asks for.
+    pub(in crate::tui) fn update(&mut self, command: Command) -> After {
         let last = self.rows().len().saturating_sub(1);
         let page = usize::from(self.size.1).saturating_sub(8).max(1) as isize;
         let moved = |by: isize| self.cursor.saturating_add_signed(by).min(last);
         match command {
-            Command::Quit => return true,
+            Command::Quit => return After::Quit,
             Command::Help => self.helps = !self.helps,
             Command::Back if self.helps => self.helps = false,
-            Command::Back => self.is_open = false,
+            Command::Back if self.is_open => self.is_open = false,
+            Command::Back => return After::Leave,
             Command::Open => self.is_open = !self.rows().is_empty(),
             Command::Move(by) => self.cursor = moved(by),
             Command::Page(by) => self.cursor = moved(by * page),
             Command::First => self.cursor = 0,
             Command::Last => self.cursor = last,
         }
-        false
+        After::Stay
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use ratatui::backend::TestBackend;
 
 use super::keys::{BINDINGS, Command, command};
-use super::model::Model;
+use super::model::{After, Model};
 use super::view::view;
 use super::{Compared, Theme};
 use crate::compare::synthetic::{Stream, intervals};
@@ -32,7 +32,12 @@ fn compared(after_slices: usize) -> Arc<Compared> {
     let after = side("after.arrows", &[faster, Stream { errors: 0.0, ..open }, rare, wait], after_slices, 2);
     let thresholds = Thresholds { draws: 200, ..Thresholds::default() };
     let comparison = compare_sides(&before, &after, &thresholds, 1, &|_, _| {});
-    Arc::new(Compared { comparison, before, after, conditions: Vec::new() })
+    Arc::new(Compared {
+        comparison,
+        before: Arc::new(before),
+        after: Arc::new(after),
+        conditions: Vec::new(),
+    })
 }
 
 fn screen(model: &Model, width: u16, height: u16) -> String {
@@ -53,7 +58,7 @@ fn the_table_one_call_and_the_help() {
     let mut model = Model::new(compared(20), Theme::MONO, (80, 24));
     insta::assert_snapshot!("table_80x24", screen(&model, 80, 24));
     insta::assert_snapshot!("table_120x40", screen(&model, 120, 40));
-    assert!(!model.update(Command::Open));
+    assert_eq!(After::Stay, model.update(Command::Open));
     insta::assert_snapshot!("call_80x24", screen(&model, 80, 24));
     model.theme = Theme::ASCII;
     assert!(screen(&model, 120, 40).is_ascii());
@@ -81,7 +86,8 @@ fn no_call_and_nothing_look_different() {
 fn an_empty_comparison_can_be_looked_at() {
     let side = || Side::of(By::default(), About::default(), &[]);
     let comparison = compare_sides(&side(), &side(), &Thresholds::default(), 1, &|_, _| {});
-    let compared = Compared { comparison, before: side(), after: side(), conditions: Vec::new() };
+    let compared =
+        Compared { comparison, before: Arc::new(side()), after: Arc::new(side()), conditions: Vec::new() };
     let mut model = Model::new(Arc::new(compared), Theme::MONO, (80, 24));
     for command in [Command::Open, Command::Last, Command::Page(1)] {
         model.update(command);
@@ -104,7 +110,7 @@ proptest! {
         ];
         for key in keys {
             if let Some(command) = command(KeyEvent::new(*key.get(&codes), KeyModifiers::NONE)) {
-                prop_assert!(!model.update(command));
+                prop_assert!(model.update(command) != After::Quit);
             }
             prop_assert!(model.cursor < model.rows().len());
             screen(&model, width, height);

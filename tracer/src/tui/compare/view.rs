@@ -28,7 +28,8 @@ pub(super) fn view(model: &Model, frame: &mut Frame<'_>) {
     model.theme.restrict(buffer);
 }
 
-fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
+/// Draws the model over an area.
+pub(in crate::tui) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
         let words = format!("terminal too small (need {}x{})", MIN_SIZE.0, MIN_SIZE.1);
         put(buffer, area, 0, &Line::from(words));

@@ -324,6 +324,15 @@ pub(crate) static BINDINGS: &[Binding] = &[
         command: Command::OpenJump,
     },
     Binding {
+        keys: &[char('m')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "m",
+        footer: Some(("m", "mark A, B")),
+        help: "mark A, then B: A to B is compared with what follows",
+        command: Command::MarkSpan,
+    },
+    Binding {
         keys: &[key(KeyCode::Right), char('l'), char('>')],
         modes: TABLE,
         origins: EVERY,

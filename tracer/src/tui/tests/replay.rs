@@ -1,7 +1,7 @@
 //! The screen of a replay: the axis of time at the sizes that matter, and every way along it.
 
 use super::*;
-use crate::timeline::{Speed, Transport};
+use crate::timeline::Speed;
 
 /// The incident at this moment of a recording, as it stands there.
 pub(super) fn replay(position_s: u64, motion: Motion) -> Model {
@@ -87,6 +87,7 @@ fn keys_move_along_the_axis() {
         ('{', Transport::Faster(-1)),
         ('n', Transport::ToMark(1)),
         ('N', Transport::ToMark(-1)),
+        ('m', Transport::MarkSpan),
     ] {
         assert_eq!(press(&mut model, key), moves(wanted), "{key}");
     }

@@ -62,6 +62,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// Whether there is anything that the first line has no room for.
 pub(crate) fn has_alarms(model: &Model) -> bool {
     model.looking_back().is_some()
+        || open_span(model).is_some()
         || model.run.ended.is_some()
         || !model.run.notices.is_empty()
         || trust::words(model.ledger()).len() > 1
@@ -77,6 +78,9 @@ pub(super) fn draw_alarms(model: &Model, buffer: &mut Buffer, area: Rect) {
         let text = format!("PAST {time}, {behind} ago, still collecting");
         pieces.push(Piece::new(text, theme.alarm(), 0));
     }
+    if let Some(text) = open_span(model) {
+        pieces.push(Piece::new(text, theme.note(), 0));
+    }
     if let Some(why) = &model.run.ended {
         let text = format!("ended: {}, q quits", human::safe_text(why.as_bytes()));
         pieces.push(Piece::new(text, theme.note(), 0));
@@ -88,6 +92,13 @@ pub(super) fn draw_alarms(model: &Model, buffer: &mut Buffer, area: Rect) {
         pieces.push(Piece::new(human::safe_text(notice.as_bytes()), theme.note(), 0));
     }
     put(buffer, area, 0, &justified(pieces, Vec::new(), usize::from(area.width)));
+}
+
+/// What to do about an A that has no B yet.
+fn open_span(model: &Model) -> Option<String> {
+    let open_ns = model.timeline.as_ref()?.open_ns?;
+    let time = scrub::time_of_day(model, open_ns, "%H:%M:%S");
+    Some(format!("A is {time}: m marks B and compares A to B with what follows"))
 }
 
 /// Draws the line that says which screen this is and what its figures are counted over.

@@ -18,6 +18,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use super::compare;
 use super::layout::{MIN_SIZE, regions};
 use super::model::{Model, Overlay, Screen};
 
@@ -33,6 +34,10 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
         let words = format!("terminal too small (need {}x{})", MIN_SIZE.0, MIN_SIZE.1);
         put(buffer, area, 0, &Line::from(words));
+        return;
+    }
+    if let Some(comparison) = &model.comparison {
+        compare::draw(comparison, area, buffer);
         return;
     }
     let regions = regions(area, model);
