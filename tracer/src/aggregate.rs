@@ -282,6 +282,7 @@ impl Aggregator {
             recent_ledger: self.recent_ledger,
             all,
             findings: self.watch.findings(&self.processes),
+            baseline: None,
         }
     }
 
@@ -364,6 +365,7 @@ impl Aggregator {
             },
             errnos,
             in_flight,
+            before: None,
             slowest: Arc::clone(&total.slowest),
             threads: Arc::clone(&total.threads),
         }

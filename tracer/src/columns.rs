@@ -1,6 +1,7 @@
 //! The table of columns: what a figure is called, how wide it is, how it is written and how it sorts. The
 //! screen, the text tables, the sort menu and the help all read it, so a figure is the same everywhere.
 
+mod baseline;
 mod cell;
 mod errno;
 mod open;
@@ -11,6 +12,7 @@ use std::cmp::Ordering;
 use crate::human;
 use crate::process::Comm;
 use crate::snapshot::ProcessRow;
+pub use baseline::CALLS_AGAINST_BASELINE;
 pub use cell::{age, clip, fit, whole};
 use cell::{dash, in_flight_text, rate, share, span};
 pub use errno::{ERRNOS, ERRNOS_OF_CALL};

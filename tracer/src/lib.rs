@@ -10,6 +10,7 @@
 
 pub mod aggregate;
 pub mod arguments;
+pub mod baseline;
 pub mod bpf;
 pub mod cli;
 pub mod columns;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::baseline::{Baseline, Before};
 use crate::findings::Findings;
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight, Sizes, SlowCall, ThreadFigures};
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub all: CallStats,
     /// What stands out.
     pub findings: Findings,
+    /// What the calls are held against, where they are.
+    pub baseline: Option<Arc<Baseline>>,
 }
 
 /// One process, or many of the same name that were folded.
@@ -79,6 +82,8 @@ pub struct CallRow {
     pub errnos: Vec<ErrnoRow>,
     /// Open calls, longest first.
     pub in_flight: Vec<InFlight>,
+    /// What it was like in the baseline; `None` without one, and where it was not called then.
+    pub before: Option<Arc<Before>>,
     /// Its slowest completed calls since the start, the slowest first.
     pub slowest: Arc<[SlowCall]>,
     /// The threads that made it since the start, by tid; see [`CallRow::other_threads`].

@@ -140,6 +140,8 @@ pub enum ByChoice {
     Call,
     /// All calls of a command name
     Comm,
+    /// All calls of a cgroup: of a service, of a container
+    Cgroup,
     /// A syscall, whoever makes it
     Syscall,
     /// An errno of a syscall of a command name: how often, not how slow

@@ -30,6 +30,11 @@ pub struct TopOptions {
     #[arg(long, requires = "record", help_heading = "Output")]
     pub events: bool,
 
+    /// Hold each syscall against an earlier recording: rate, median and 99th percentile as factors of those
+    /// there, matched by name of the process and syscall
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub baseline: Option<PathBuf>,
+
     /// Print tables as text even on a terminal
     #[arg(long, help_heading = "Output")]
     pub plain: bool,

@@ -50,6 +50,8 @@ pub struct Context {
     pub start_ns: u64,
     /// `CLOCK_MONOTONIC` of the figures.
     pub end_ns: u64,
+    /// Whether calls are held against a baseline.
+    pub has_baseline: bool,
 }
 
 /// Where a row belongs before any column is compared. In this order: what never returns comes first, what
@@ -67,7 +69,13 @@ pub enum Rank {
 impl Context {
     /// The spans of `snapshot`.
     pub fn new(snapshot: &Snapshot, scope: Scope) -> Self {
-        Self { scope, recent_ns: snapshot.recent_ns, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns }
+        Self {
+            scope,
+            recent_ns: snapshot.recent_ns,
+            start_ns: snapshot.start_ns,
+            end_ns: snapshot.end_ns,
+            has_baseline: snapshot.baseline.is_some(),
+        }
     }
 
     /// Length of the span in scope, in ns.

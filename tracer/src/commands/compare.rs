@@ -5,6 +5,7 @@ mod sides;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -51,6 +52,11 @@ pub(super) enum UsageError {
     StdinTwice,
 }
 
+/// A whole recording as a side whose rows are by (comm, syscall).
+pub(super) fn read_side(file: &Path) -> Result<Side> {
+    sides::read_whole(file)
+}
+
 /// Compares and shows; the result is the exit status.
 pub(super) fn run(options: &CompareOptions) -> Result<u8> {
     // Conditions first: nobody wants to hear of a typing error after reading an hour of calls.
@@ -68,6 +74,7 @@ pub(super) fn run(options: &CompareOptions) -> Result<u8> {
     let by = match options.by {
         ByChoice::Call | ByChoice::Errno => By::CommCall,
         ByChoice::Comm => By::Comm,
+        ByChoice::Cgroup => By::Cgroup,
         ByChoice::Syscall => By::Call,
     };
     let progress = Progress::new(io::stderr().is_terminal());

@@ -1,5 +1,6 @@
 //! One file for each verb: the only code that knows both the edges and the core.
 
+mod baseline;
 mod compare;
 mod demo;
 mod doctor;

@@ -3,9 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
+use crate::baseline::Baseline;
 use crate::config::{Destination, TopSettings};
 use crate::report::json::JsonLines;
 use crate::report::{Scope, write_tables};
@@ -23,7 +25,7 @@ pub(super) enum Outlet {
 
 impl Outlet {
     /// Opens what the settings name.
-    pub(super) fn open(settings: &TopSettings) -> Result<Self> {
+    pub(super) fn open(settings: &TopSettings, baseline: Option<&Arc<Baseline>>) -> Result<Self> {
         let out: Box<dyn Write> = match settings.destination() {
             Destination::Stdout => Box::new(io::stdout()),
             Destination::Stderr => Box::new(io::stderr()),
@@ -34,7 +36,14 @@ impl Outlet {
             }
         };
         let out = BufWriter::new(out);
-        Ok(if settings.output.json { Self::Json(Box::new(JsonLines::new(out))) } else { Self::Text(out) })
+        if !settings.output.json {
+            return Ok(Self::Text(out));
+        }
+        let lines = JsonLines::new(out);
+        Ok(Self::Json(Box::new(match baseline {
+            Some(baseline) => lines.against(Arc::clone(baseline)),
+            None => lines,
+        })))
     }
 
     /// What the run is.

@@ -3,16 +3,19 @@
 mod watching;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::baseline;
 use super::outlet::Outlet;
 use super::recording::{Opened, Recording, RecordingNews, conclude};
 use super::session::{Attached, News, Session, host_name, reader_is_there, runtime, unix_ns};
 use super::target::Found;
 use crate::aggregate::Aggregator;
+use crate::baseline::Baseline;
 use crate::bpf::sys;
 use crate::cli::exit_status;
 use crate::config::{Place, RecordingSettings, TopSettings};
@@ -42,8 +45,13 @@ pub(super) fn run(settings: &TopSettings) -> Result<u8> {
         && io::stdout().is_terminal()
         && io::stdin().is_terminal();
     let runtime = runtime()?;
+    let loaded = settings.baseline.as_deref().map(baseline::load).transpose()?;
     // Before anything of ours could write to it: a bad path is an error now and not after the run.
-    let outlet = if screen { None } else { Some(Outlet::open(settings)?) };
+    let outlet = if screen {
+        None
+    } else {
+        Some(Outlet::open(settings, loaded.as_ref().map(|loaded| &loaded.baseline))?)
+    };
     let streams = if screen { Streams::Capture } else { Streams::Inherit };
     let found = Found::find(&settings.tracing.target, streams)?;
     let subject = found.label(&settings.tracing.target);
@@ -52,14 +60,18 @@ pub(super) fn run(settings: &TopSettings) -> Result<u8> {
         .as_ref()
         .map(|recording| Opened::new(recording, &subject, &host_name()))
         .transpose()?;
-    let attached = match Attached::attach(&settings.tracing, found) {
+    let mut attached = match Attached::attach(&settings.tracing, found) {
         Ok(attached) => attached,
         Err(error) => {
             opened.inspect(Opened::discard);
             return Err(error);
         }
     };
-    let outcome = runtime.block_on(follow(settings, attached, opened, outlet));
+    let baseline = loaded.map(|loaded| {
+        attached.info.notices.push(loaded.notice);
+        loaded.baseline
+    });
+    let outcome = runtime.block_on(follow(settings, attached, opened, outlet, baseline));
     // A thread that waits for a signal or a key must not keep us.
     runtime.shutdown_background();
     outcome
@@ -71,6 +83,7 @@ async fn follow(
     attached: Attached,
     opened: Option<Opened>,
     outlet: Option<Outlet>,
+    baseline: Option<Arc<Baseline>>,
 ) -> Result<u8> {
     let mut recordings = Recordings::new(attached.meta.clone());
     let tap = match (opened, &settings.recording) {
@@ -84,13 +97,13 @@ async fn follow(
     let (infos, info_shown) = watch::channel(session.info.clone());
     let (controls, mut asked) = mpsc::channel(CONTROLS);
     let mut shows = if let Some(outlet) = outlet {
-        Shows::Text(Some(outlet), Box::default())
+        Shows::Text { outlet: Some(outlet), aggregator: Box::default(), baseline }
     } else {
         session.info.ledger_now = Some(LedgerCounts::default());
-        Shows::Screen(Box::new(Watching::new(&meta)))
+        Shows::Screen(Box::new(Watching::new(&meta, baseline)))
     };
     let mut screen = match &mut shows {
-        Shows::Text(outlet, _) => {
+        Shows::Text { outlet, .. } => {
             if let Some(outlet) = outlet
                 && !reader_is_there(outlet.begin(&meta))?
             {
@@ -192,7 +205,7 @@ enum Shows {
     /// On the screen.
     Screen(Box<Watching>),
     /// As text, with everything since the start; nowhere any more once whoever read it has gone.
-    Text(Option<Outlet>, Box<Aggregator>),
+    Text { outlet: Option<Outlet>, aggregator: Box<Aggregator>, baseline: Option<Arc<Baseline>> },
 }
 
 impl Shows {
@@ -205,10 +218,14 @@ impl Shows {
                 }
                 watching.take(tick.interval, tick.last);
             }
-            Self::Text(outlet, aggregator) => {
+            Self::Text { outlet, aggregator, baseline } => {
                 aggregator.merge(&tick.interval);
+                let mut snapshot = aggregator.snapshot();
+                if let Some(baseline) = baseline {
+                    baseline.attach(&mut snapshot);
+                }
                 if let Some(writer) = outlet
-                    && !reader_is_there(writer.tick(&tick, &aggregator.snapshot(), &session.info))?
+                    && !reader_is_there(writer.tick(&tick, &snapshot, &session.info))?
                 {
                     session.live.stop();
                     *outlet = None;
@@ -222,7 +239,7 @@ impl Shows {
     fn obey(&mut self, transport: Transport) -> Option<Mark> {
         match self {
             Self::Screen(watching) => watching.obey(transport),
-            Self::Text(..) => None,
+            Self::Text { .. } => None,
         }
     }
 
@@ -244,7 +261,7 @@ impl Shows {
     async fn passed(&mut self) {
         match self {
             Self::Screen(watching) => watching.passed().await,
-            Self::Text(..) => std::future::pending().await,
+            Self::Text { .. } => std::future::pending().await,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::histogram::Histogram;
+use crate::human;
 use crate::syscalls;
 
 use super::effect::Effect;
@@ -278,6 +279,8 @@ pub struct Figures {
 pub struct Change {
     /// What it is matched by.
     pub key: Key,
+    /// The path of its cgroup, where rows are by cgroup and it is known.
+    pub cgroup: Option<Arc<str>>,
     /// Before.
     pub before: Figures,
     /// After.
@@ -321,6 +324,15 @@ impl Change {
     /// Index of the quantile that tells the row's verdict: the highest one that has the same.
     pub fn telling(&self) -> Option<usize> {
         (0..JUDGED).rev().find(|&at| self.verdict.is_some() && self.quantiles[at].verdict == self.verdict)
+    }
+
+    /// Whose calls they are, as it can be shown: a command name or the path of a cgroup; `None` when everybody's.
+    pub fn owner(&self) -> Option<String> {
+        match (self.key.cgroup, &self.cgroup) {
+            (Some(_), Some(path)) => Some(human::safe_text(path.as_bytes())),
+            (Some(_), None) => Some("(unknown cgroup)".to_owned()),
+            (None, _) => self.key.comm.map(|comm| comm.to_string()),
+        }
     }
 
     /// What its call is shown as; `None` when it is of all calls.

@@ -26,8 +26,9 @@ const fn column(title: &'static str, width: usize, drop: u8, text: fn(&Change) -
 }
 
 /// The table of calls, from left to right.
-static CALLS: [Column; 14] = [
-    column("COMM", 8, 0, |row| row.key.comm.unwrap_or_default().to_string()),
+static CALLS: [Column; 15] = [
+    column("COMM", 8, 0, |row| row.owner().unwrap_or_default()),
+    column("CGROUP", 20, 0, |row| row.owner().unwrap_or_default()),
     column("CALL", 11, 0, |row| row.call_name().unwrap_or_else(|| "all".to_owned())),
     column("RATE/s", 12, 0, |row| pair(Some(rate_words(row.before.rate)), Some(rate_words(row.after.rate)))),
     column("ERR%", 14, 4, |row| {
@@ -66,10 +67,12 @@ fn quantile(row: &Change, at: usize) -> String {
 /// The columns that fit in `width` cells, each with its width.
 pub fn lay_out(rows: &[Change], width: usize) -> Vec<(&'static Column, usize)> {
     let one_comm = rows.windows(2).all(|pair| pair[0].key.comm == pair[1].key.comm);
+    let by_cgroup = rows.iter().any(|row| row.key.cgroup.is_some());
     let has_calls = rows.iter().any(|row| row.key.call.is_some());
     let has_open = rows.iter().any(|row| row.before.in_flight.calls + row.after.in_flight.calls > 0);
     let wanted = |column: &&Column| match column.title {
-        "COMM" => !one_comm || !has_calls,
+        "COMM" => !by_cgroup && (!one_comm || !has_calls),
+        "CGROUP" => by_cgroup,
         "CALL" => has_calls,
         "OPEN" => has_open,
         _ => true,
@@ -87,7 +90,9 @@ pub fn lay_out(rows: &[Change], width: usize) -> Vec<(&'static Column, usize)> {
         .map(|column| {
             // Names take what is left, up to what they need.
             let longest = match column.title {
-                "COMM" | "CALL" => rows.iter().map(|row| (column.text)(row).width()).max().unwrap_or(0),
+                "COMM" | "CGROUP" | "CALL" => {
+                    rows.iter().map(|row| (column.text)(row).width()).max().unwrap_or(0)
+                }
                 _ => 0,
             };
             let more = longest.saturating_sub(column.width).min(room);

@@ -106,6 +106,7 @@ pub(super) fn measure(
     errnos.dedup();
     // Nothing is drawn for a row that one side has not: there is nothing to set it against.
     let both = before.row(key).is_some() && after.row(key).is_some();
+    let cgroup = before.cgroup(key).or_else(|| after.cgroup(key)).cloned();
     let draws = if both { draws } else { 0 };
     let before = Drawn::new(key, before, &errnos, draws, thresholds.seed);
     let after = Drawn::new(key, after, &errnos, draws, thresholds.seed);
@@ -138,6 +139,7 @@ pub(super) fn measure(
     let maxima = before.figures.max_ns.zip(after.figures.max_ns);
     let change = Change {
         key,
+        cgroup,
         rate: ratio(&before, &after, About::Rate, |of| of.rate),
         time: ratio(&before, &after, About::Rate, |of| of.time),
         mean: ratio(&before, &after, About::Latency, |of| of.mean),

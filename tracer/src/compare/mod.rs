@@ -37,7 +37,7 @@ pub use change::{
     SideFigures, Verdict, Withheld,
 };
 pub use effect::Effect;
-pub use side::{About, By, InFlightAtEnd, Key, Side, Slice};
+pub use side::{About, By, CgroupKey, InFlightAtEnd, Key, Side, Slice};
 pub use split::{Compared, Spans, Split, Versus};
 pub use summary::{factor, latency, threshold_words};
 pub use warnings::{SideName, Warning};

@@ -3,7 +3,7 @@
 //! slices join, past [`MAX_ROWS`] rows of further names share one.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
@@ -38,6 +38,27 @@ pub enum By {
     Comm,
     /// One row for each syscall, whoever made it.
     Call,
+    /// One row for each cgroup, its waiting calls apart.
+    Cgroup,
+}
+
+/// Stands for the path of a cgroup: the same one for the same path in every side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CgroupKey(u64);
+
+impl CgroupKey {
+    fn of(path: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Named {
+    comm: Comm,
+    cgroup: CgroupKey,
 }
 
 /// What a row is matched by.
@@ -45,6 +66,8 @@ pub enum By {
 pub struct Key {
     /// Command name; `None` for everybody.
     pub comm: Option<Comm>,
+    /// Cgroup; `None` where rows are not by cgroup.
+    pub cgroup: Option<CgroupKey>,
     /// Syscall; `None` for all of them.
     pub call: Option<CallKey>,
     /// Whether these calls wait by design.
@@ -54,11 +77,17 @@ pub struct Key {
 impl Key {
     /// The row of `call` made by `comm`.
     pub fn new(by: By, comm: Comm, call: CallKey) -> Self {
+        Self::of(by, Named { comm, cgroup: CgroupKey::default() }, call)
+    }
+
+    fn of(by: By, Named { comm, cgroup }: Named, call: CallKey) -> Self {
         let waits = syscalls::waits_by_design(call);
+        let none = Self { comm: None, cgroup: None, call: None, waits };
         match by {
-            By::CommCall => Self { comm: Some(comm), call: Some(call), waits },
-            By::Comm => Self { comm: Some(comm), call: None, waits },
-            By::Call => Self { comm: None, call: Some(call), waits },
+            By::CommCall => Self { comm: Some(comm), call: Some(call), ..none },
+            By::Comm => Self { comm: Some(comm), ..none },
+            By::Call => Self { call: Some(call), ..none },
+            By::Cgroup => Self { cgroup: Some(cgroup), ..none },
         }
     }
 }
@@ -121,7 +150,9 @@ pub struct Side {
     open_intervals: u32,
     intervals_per_slice: u32,
     intervals: u64,
-    names: FxHashMap<ProcessId, Comm>,
+    names: FxHashMap<ProcessId, Named>,
+    /// Paths, where rows are by cgroup.
+    cgroups: FxHashMap<CgroupKey, Arc<str>>,
     ended: VecDeque<ProcessId>,
     in_flight: FxHashMap<Key, InFlightAtEnd>,
     ledger: LedgerCounts,
@@ -385,7 +416,7 @@ impl Side {
     /// Names a process.
     pub fn name(&mut self, id: ProcessId, comm: Comm) {
         if !comm.is_empty() {
-            self.names.insert(id, comm);
+            self.names.entry(id).or_default().comm = comm;
         }
     }
 
@@ -393,8 +424,20 @@ impl Side {
     pub fn learn_names(&mut self, interval: &Interval) {
         for (&id, info) in &interval.processes {
             let known = self.names.entry(id).or_default();
-            if !info.comm.is_empty() && *known != info.comm {
-                *known = info.comm;
+            let mut named = *known;
+            if !info.comm.is_empty() {
+                named.comm = info.comm;
+            }
+            if self.by == By::Cgroup
+                && let Some(who) = &info.who
+            {
+                named.cgroup = CgroupKey::of(&who.cgroup);
+                if self.cgroups.len() < MAX_ROWS {
+                    self.cgroups.entry(named.cgroup).or_insert_with(|| Arc::from(&*who.cgroup));
+                }
+            }
+            if *known != named {
+                *known = named;
                 self.by_cell.clear();
             }
             if info.exited {
@@ -409,7 +452,7 @@ impl Side {
     }
 
     fn key(&self, process: ProcessId, call: CallKey) -> Key {
-        Key::new(self.by, self.names.get(&process).copied().unwrap_or_default(), call)
+        Key::of(self.by, self.names.get(&process).copied().unwrap_or_default(), call)
     }
 
     /// The row of a cell: its own while there is room.
@@ -419,8 +462,9 @@ impl Side {
         }
         let mut key = self.key(cell.process, cell.call);
         let full = self.rows.len() >= MAX_ROWS;
-        if full && key.comm.is_some() && !self.by_key.contains_key(&key) {
-            key.comm = Some(Comm::new("(others)"));
+        if full && (key.comm.is_some() || key.cgroup.is_some()) && !self.by_key.contains_key(&key) {
+            key.comm = key.comm.map(|_| Comm::new("(others)"));
+            key.cgroup = key.cgroup.map(|_| CgroupKey::default());
             self.folded_rows = true;
         }
         let at = *self.by_key.entry(key).or_insert(self.rows.len());
@@ -515,6 +559,16 @@ impl Side {
     /// The rows' keys.
     pub fn keys(&self) -> impl Iterator<Item = Key> + '_ {
         self.rows.iter().map(|(key, _)| *key)
+    }
+
+    /// The rows' keys and all their calls, once the side is finished.
+    pub fn totals(&self) -> impl Iterator<Item = (Key, &Cell)> + '_ {
+        self.rows.iter().map(|(key, row)| (*key, &row.total))
+    }
+
+    /// The path of a row's cgroup; `None` where it is not known.
+    pub fn cgroup(&self, key: Key) -> Option<&Arc<str>> {
+        self.cgroups.get(&key.cgroup?)
     }
 
     /// Open calls of a row at the end.

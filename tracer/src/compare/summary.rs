@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::human;
-use crate::process::Comm;
 use crate::syscalls::errno;
 
 use super::change::{Change, Comparison, Ratio, ShareVerdict, Verdict};
@@ -45,21 +44,20 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
 
 /// What rows are called: without the command where there is only one.
 pub(super) struct Names {
-    with_comm: bool,
+    with_owner: bool,
 }
 
 impl Names {
     pub(super) fn of(comparison: &Comparison) -> Self {
-        let comms: BTreeSet<Option<Comm>> = comparison.rows.iter().map(|row| row.key.comm).collect();
-        Self { with_comm: comms.len() > 1 }
+        let owners: BTreeSet<_> = comparison.rows.iter().map(|row| (row.key.comm, row.key.cgroup)).collect();
+        Self { with_owner: owners.len() > 1 }
     }
 
     pub(super) fn name(&self, row: &Change) -> String {
-        match (row.key.comm.filter(|_| self.with_comm), row.call_name()) {
-            (Some(comm), Some(call)) => format!("{comm} {call}"),
-            (None, Some(call)) => call,
-            (Some(comm), None) => comm.to_string(),
-            (None, None) => row.key.comm.map_or_else(|| "all calls".to_owned(), |comm| comm.to_string()),
+        match (row.owner(), row.call_name()) {
+            (Some(owner), Some(call)) if self.with_owner => format!("{owner} {call}"),
+            (_, Some(call)) => call,
+            (owner, None) => owner.unwrap_or_else(|| "all calls".to_owned()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The laws a comparison must keep, and how often it is right about recordings whose truth is known.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
@@ -7,6 +9,8 @@ use tracer_common::ledger::Counter;
 use super::synthetic::{Stream, intervals};
 use super::*;
 use crate::interval::CallKey;
+use crate::process::Comm;
+use crate::who::Who;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -348,4 +352,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn by_cgroup_processes_of_one_service_are_one_row_and_paths_are_shown_safely() {
+    let streams = |median_ns| {
+        let one = |comm| Stream { comm, nr: 74, calls: 100.0, median_ns, spread: 0.3, ..Stream::default() };
+        [one("postgres"), one("walwriter"), Stream { median_ns: 1e6, ..one("nginx") }]
+    };
+    let side = |median_ns, seed| {
+        let mut run = intervals(&streams(median_ns), 30, 1_000_000_000, seed);
+        for info in run.iter_mut().flat_map(|interval| interval.processes.values_mut()) {
+            let cgroup =
+                if info.comm == Comm::new("nginx") { "/web\u{1b}[2J" } else { "/system.slice/db.service" };
+            info.who = Some(Arc::new(Who { cgroup: cgroup.into(), ..Who::default() }));
+        }
+        Side::of(By::Cgroup, About::default(), &run)
+    };
+    let comparison = compare_sides(&side(1e6, 1), &side(2e6, 2), &Thresholds::default(), 1, &|_, _| {});
+    let rows: Vec<_> =
+        comparison.rows.iter().map(|row| (row.owner(), row.verdict, row.call_name())).collect();
+    let owner = |text: &str| Some(text.to_owned());
+    assert_eq!(rows[0], (owner("/system.slice/db.service"), Some(Verdict::Slower), None));
+    assert_eq!((&rows[1].0, rows.len()), (&owner("/web\\x1b[2J"), 2));
 }

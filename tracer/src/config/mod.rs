@@ -221,6 +221,7 @@ mod tests {
                 },
                 output: Output::default(),
                 recording: None,
+                baseline: None,
             }
         );
     }

@@ -37,6 +37,8 @@ pub struct TopSettings {
     pub output: Output,
     /// Recorded as well.
     pub recording: Option<RecordingSettings>,
+    /// The recording that figures are held against.
+    pub baseline: Option<PathBuf>,
 }
 
 impl TopSettings {
@@ -71,6 +73,7 @@ impl TryFrom<TopOptions> for TopSettings {
             tracing,
             output: Output { json: options.json, file: options.output, plain: options.plain },
             recording,
+            baseline: options.baseline,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! parsing the line gives the name back unchanged. A name that is no UTF-8 has its exact bytes beside it in
 //! `comm_hex`. Figures that do not exist (a percentile without a completed call) are `null`.
 
+mod before;
 mod finding;
 mod process;
 
@@ -11,13 +12,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
 
+use before::BeforeLine;
 use finding::FindingLine;
 use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::ser::Formatter;
 
+use crate::baseline::Baseline;
 use crate::findings::Finding;
 use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
@@ -32,12 +36,20 @@ use crate::syscalls;
 #[derive(Debug)]
 pub struct JsonLines<W> {
     out: W,
+    baseline: Option<Arc<Baseline>>,
 }
 
 impl<W: Write> JsonLines<W> {
     /// Writes to `out`, which should be buffered.
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self { out, baseline: None }
+    }
+
+    /// The same, with each cell held against a baseline.
+    #[must_use]
+    pub fn against(mut self, baseline: Arc<Baseline>) -> Self {
+        self.baseline = Some(baseline);
+        self
     }
 
     /// The first line.
@@ -147,7 +159,12 @@ impl<W: Write> JsonLines<W> {
     /// One cell, then its errnos, then its open calls.
     fn row(&mut self, span: Span, row: &Row) -> io::Result<()> {
         let subject = || Subject::new(span, row);
-        self.line(&Line::Cell(CellLine::new(subject(), row)))?;
+        let mut cell = CellLine::new(subject(), row);
+        if let Some(baseline) = &self.baseline {
+            let window_ns = span.end_ns.saturating_sub(span.start_ns);
+            cell.baseline = BeforeLine::new(baseline.call(row.comm, row.call), &row.stats, window_ns);
+        }
+        self.line(&Line::Cell(cell))?;
         for &(errno, count) in &row.errnos {
             self.line(&Line::Errno(ErrnoLine {
                 subject: Some(subject()),
@@ -414,6 +431,9 @@ struct CellLine<'a> {
     slowest: &'a [SlowLine<'a>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     threads: &'a [ThreadLine],
+    /// What the call was like in the baseline.
+    #[serde(skip_serializing_if = "BeforeLine::is_left_out")]
+    baseline: BeforeLine,
 }
 
 impl<'a> CellLine<'a> {
@@ -444,6 +464,7 @@ impl<'a> CellLine<'a> {
             small: sizes.map(|sizes| sizes.small),
             slowest: &row.slowest,
             threads: &row.threads,
+            baseline: BeforeLine::LeftOut,
         }
     }
 }

@@ -172,9 +172,11 @@ fn write_processes(
 }
 
 fn write_calls(out: &mut impl Write, process: &ProcessRow, at: &Context, limits: &Limits) -> io::Result<()> {
-    let table = Table::new(&columns::CALLS_OF_PROCESS, at);
+    let set: &'static [Column] =
+        if at.has_baseline { &columns::CALLS_AGAINST_BASELINE } else { &columns::CALLS_OF_PROCESS };
+    let table = Table::new(set, at);
     table.write_head(out)?;
-    let rows = sorted(process.calls.iter().map(Row::Call).collect(), &columns::CALLS_OF_PROCESS, "busy", at);
+    let rows = sorted(process.calls.iter().map(Row::Call).collect(), set, "busy", at);
     for &row in rows.iter().take(limits.calls) {
         table.write_row(out, row)?;
     }

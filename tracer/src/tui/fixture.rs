@@ -64,6 +64,7 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
         },
         errnos: Vec::new(),
         in_flight: Vec::new(),
+        before: None,
         slowest: Arc::default(),
         threads: Arc::default(),
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::over_time::{OverTime, Wanted};
 use super::compare;
 use crate::compare::Versus;
+use crate::over_time::{OverTime, Wanted};
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::timeline::{Timeline, Transport};

@@ -33,8 +33,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::over_time::OverTime;
 use crate::compare::Versus;
+use crate::over_time::OverTime;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::timeline::Timeline;

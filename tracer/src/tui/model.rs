@@ -10,7 +10,7 @@ use super::message::View;
 use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
 use super::theme::Theme;
 use super::view::{call, health, over_time};
-use crate::columns::{self, Context, Row, Scope};
+use crate::columns::{self, Column, Context, Row, Scope};
 use crate::compare::Versus;
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
@@ -180,7 +180,7 @@ impl Model {
     /// The first screen.
     pub(crate) fn new(snapshot: Arc<Snapshot>, run: RunInfo, theme: Theme, size: (u16, u16)) -> Self {
         let sort_by = |screen: Screen, name: &str| Sort {
-            column: columns::find(columns_of(screen), Scope::Interval, name).unwrap_or(0),
+            column: columns::find(columns_of(screen, false), Scope::Interval, name).unwrap_or(0),
             inverted: false,
         };
         let mut model = Self {
@@ -255,6 +255,11 @@ impl Model {
     /// Spans of the figures shown.
     pub(crate) fn context(&self) -> Context {
         Context::new(&self.shown, self.scope)
+    }
+
+    /// Columns of the table shown.
+    pub(crate) fn columns(&self) -> &'static [Column] {
+        columns_of(self.screen(), self.shown.baseline.is_some())
     }
 
     /// Order of the table shown.
@@ -402,10 +407,11 @@ impl Model {
     /// Changes the span of rates and counts; orders go on with the same figure.
     pub(crate) fn set_scope(&mut self, scope: Scope) {
         self.scope = scope;
+        let has_baseline = self.shown.baseline.is_some();
         for view in View::ALL {
             let screen = Screen::first_of(view);
             let sort = &mut self.sorts[screen.table()];
-            sort.column = columns::counterpart(columns_of(screen), scope, sort.column);
+            sort.column = columns::counterpart(columns_of(screen, has_baseline), scope, sort.column);
         }
         self.refresh();
     }

@@ -107,9 +107,10 @@ pub(crate) struct Choice<'a> {
     pub(crate) show_waiting: bool,
 }
 
-/// The columns of the table on `screen`.
-pub(crate) fn columns_of(screen: Screen) -> &'static [Column] {
+/// The columns of the table on `screen`, of a run that is held against a baseline or not.
+pub(crate) fn columns_of(screen: Screen, has_baseline: bool) -> &'static [Column] {
     match screen {
+        Screen::Calls(_) | Screen::Call(..) if has_baseline => &columns::CALLS_AGAINST_BASELINE,
         Screen::Processes => &columns::PROCESSES,
         Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_OF_PROCESS,
         Screen::Errors => &columns::ERRNOS,
@@ -202,7 +203,8 @@ impl Rows {
 
     fn sort(&mut self, snapshot: &Snapshot, choice: &Choice<'_>, entries: Vec<Entry>) {
         let at = Context::new(snapshot, choice.scope);
-        let column = columns_of(choice.screen).get(choice.sort.column);
+        let columns = columns_of(choice.screen, snapshot.baseline.is_some());
+        let column = columns.get(choice.sort.column);
         let descending = column.is_some_and(|column| column.descending) != choice.sort.inverted;
         let mut keyed: Vec<(Rank, SortKey, Entry)> = entries
             .into_iter()
@@ -288,7 +290,10 @@ fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
                 }
             }
             let mut merged: Vec<CallRow> = merged.into_values().collect();
+            // Of only some processes there is no telling what they were then.
+            let baseline = snapshot.baseline.as_ref().filter(|_| filter.text().is_empty());
             for call in &mut merged {
+                call.before = baseline.and_then(|baseline| baseline.call_of_all(call.call).cloned());
                 call.errnos.sort_by_key(|errno| (std::cmp::Reverse(errno.count), errno.errno));
                 // A call of many processes is made by too many threads to say which.
                 call.threads = Arc::default();

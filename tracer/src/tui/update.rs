@@ -4,7 +4,7 @@ use super::compare::{self, After};
 use super::layout;
 use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Prompt, Screen, Sort, Subject};
-use super::rows::{ProcessKey, RowKey, columns_of};
+use super::rows::{ProcessKey, RowKey};
 use super::travel;
 use crate::columns::{self, Row, Scope};
 use crate::timeline::Transport;
@@ -120,7 +120,7 @@ fn on_screen(model: &mut Model, command: Command) {
             }
         }
         Command::SortBy(name) => {
-            if let Some(column) = columns::find(columns_of(model.screen()), model.scope, name) {
+            if let Some(column) = columns::find(model.columns(), model.scope, name) {
                 model.set_sort(Sort { column, inverted: false });
             }
         }
@@ -269,7 +269,7 @@ fn in_help(model: &mut Model, command: Command, top: usize) {
 
 /// Columns of the table shown that it can be sorted by, by index.
 pub(crate) fn sort_choices(model: &Model) -> Vec<usize> {
-    let columns = columns_of(model.screen()).iter().enumerate();
+    let columns = model.columns().iter().enumerate();
     columns.filter(|(_, column)| column.is_in(model.scope)).map(|(index, _)| index).collect()
 }
 

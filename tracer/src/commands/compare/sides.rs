@@ -92,6 +92,12 @@ impl Sources {
     }
 }
 
+/// Reads one recording from its beginning to its end.
+pub(super) fn read_whole(file: &Path) -> Result<Side> {
+    let source = Source { files: vec![file.to_owned()], part: Selection::default() };
+    source.read(By::CommCall, &Wanted::default(), &Progress::new(false))
+}
+
 impl Source {
     /// Bytes to be read, as far as that is known.
     fn bytes(&self) -> u64 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::baseline::Baseline;
 use crate::compare::{About, Versus};
 use crate::history::Limits;
 use crate::interval::Interval;
@@ -31,12 +32,13 @@ pub(super) struct Watching {
     /// Pairs of spans that were compared.
     serial: u64,
     about: About,
+    baseline: Option<Arc<Baseline>>,
     next_tick: Instant,
 }
 
 impl Watching {
     /// A run that begins.
-    pub(super) fn new(meta: &Meta) -> Self {
+    pub(super) fn new(meta: &Meta, baseline: Option<Arc<Baseline>>) -> Self {
         let clock = Clock { monotonic_ns: meta.start_ns, unix_ns: meta.start_unix_ns };
         Self {
             playback: Playback::new(clock, Limits::default(), true),
@@ -47,6 +49,7 @@ impl Watching {
             contest: None,
             serial: 0,
             about: About::of(meta, String::new()),
+            baseline,
             next_tick: Instant::now(),
         }
     }
@@ -133,7 +136,11 @@ impl Watching {
     fn publish(&mut self) {
         self.next_tick = Instant::now() + TICK;
         if self.snapshots.borrow().generation != self.playback.count() {
-            self.snapshots.send_replace(Arc::new(self.playback.snapshot()));
+            let mut snapshot = self.playback.snapshot();
+            if let Some(baseline) = &self.baseline {
+                baseline.attach(&mut snapshot);
+            }
+            self.snapshots.send_replace(Arc::new(snapshot));
         }
         self.timelines.send_replace(Arc::new(self.playback.timeline(None)));
         if let Some(over_time) = self.playback.over_time() {

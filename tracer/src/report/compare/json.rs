@@ -42,7 +42,7 @@ pub fn write_json<W: Write>(out: W, shown: &Shown<'_>) -> io::Result<W> {
 fn head(comparison: &Comparison) -> Value {
     json!({
         "type": "comparison",
-        "by": match comparison.by { By::CommCall => "call", By::Comm => "comm", By::Call => "syscall" },
+        "by": match comparison.by { By::CommCall => "call", By::Comm => "comm", By::Call => "syscall", By::Cgroup => "cgroup" },
         "before": side(&comparison.before),
         "after": side(&comparison.after),
         "threshold": comparison.thresholds.change,
@@ -67,6 +67,7 @@ fn change(row: &Change) -> Value {
     let mut line = json!({
         "type": "change",
         "comm": row.key.comm.map(|comm| String::from_utf8_lossy(comm.as_bytes()).into_owned()),
+        "cgroup": row.cgroup.as_deref(),
         "syscall": row.call_name(),
         "abi": row.key.call.map(|call| call.abi.name()),
         "nr": row.key.call.map(|call| call.nr),

@@ -7,7 +7,7 @@ use crate::compare::gate::State;
 use crate::compare::words::{
     errno_rows, interval_words, latencies, pair, rate_words, share_words, side_words, verdict_words,
 };
-use crate::compare::{Change, Verdict, threshold_words};
+use crate::compare::{By, Change, Verdict, threshold_words};
 use crate::human;
 use crate::syscalls::errno;
 
@@ -79,7 +79,8 @@ fn write_calls(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n| command | call | calls/s | p50 | p99 | time/s | 95 % interval | verdict |")?;
+    let owner = owner_head(shown);
+    writeln!(out, "\n| {owner} | call | calls/s | p50 | p99 | time/s | 95 % interval | verdict |")?;
     writeln!(out, "|---|---|---|---|---|---|---|---|")?;
     for row in &rows {
         let verdict = verdict_words(row);
@@ -87,7 +88,7 @@ fn write_calls(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {verdict} |",
-            row.key.comm.map_or_else(|| "all".to_owned(), |comm| escaped(&comm.to_string())),
+            row.owner().map_or_else(|| "all".to_owned(), |owner| escaped(&owner)),
             row.call_name().map_or_else(|| "all".to_owned(), |name| escaped(&name)),
             pair(Some(rate_words(row.before.rate)), Some(rate_words(row.after.rate))),
             latencies(row.quantiles[0].before, row.quantiles[0].after),
@@ -102,12 +103,17 @@ fn write_calls(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Head of the column that says whose calls they are.
+fn owner_head(shown: &Shown<'_>) -> &'static str {
+    if shown.comparison.by == By::Cgroup { "cgroup" } else { "command" }
+}
+
 fn write_errnos(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
     let rows = errno_rows(shown.comparison);
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n| errno | command | call | failed | % of calls | verdict |")?;
+    writeln!(out, "\n| errno | {} | call | failed | % of calls | verdict |", owner_head(shown))?;
     writeln!(out, "|---|---|---|---|---|---|")?;
     let limit = if shown.all || shown.errnos_only { rows.len() } else { rows.len().min(MAX_ERRNOS) };
     for (row, change) in &rows[..limit] {
@@ -116,7 +122,7 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
             out,
             "| {} | {} | {} | {} | {} | {} |",
             errno::name(change.errno),
-            row.key.comm.map_or_else(|| "all".to_owned(), |comm| escaped(&comm.to_string())),
+            row.owner().map_or_else(|| "all".to_owned(), |owner| escaped(&owner)),
             row.call_name().map_or_else(|| "all".to_owned(), |name| escaped(&name)),
             pair(Some(human::count(share.before)), Some(human::count(share.after))),
             pair(Some(share_words(share.share_before)), Some(share_words(share.share_after))),

@@ -8,7 +8,7 @@ use crate::columns::{Align, fit};
 use crate::compare::columns::{self, Column};
 use crate::compare::gate::State;
 use crate::compare::words::{errno_rows, pair, rate_words, share_verdict_words, share_words, side_words};
-use crate::compare::{Change, Comparison, ShareVerdict, Verdict, threshold_words};
+use crate::compare::{By, Change, Comparison, ShareVerdict, Verdict, threshold_words};
 use crate::human;
 use crate::syscalls::errno;
 
@@ -140,11 +140,13 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: In
     let limit = if shown.all || shown.errnos_only { rows.len() } else { rows.len().min(MAX_ERRNOS) };
     let (first, rest) = rows.split_at(limit);
     let is_wide = layout.width >= 100;
-    let one_comm = rows.windows(2).all(|pair| pair[0].0.key.comm == pair[1].0.key.comm);
+    let one_owner = rows.windows(2).all(|pair| pair[0].0.owner() == pair[1].0.owner());
+    let by_cgroup = shown.comparison.by == By::Cgroup;
     // (head, most cells): a name may be cut, a figure never is.
     let columns: Vec<(&str, usize)> = [
         ("ERRNO", 14, true),
-        ("COMM", 12, !one_comm),
+        ("COMM", 12, !one_owner && !by_cgroup),
+        ("CGROUP", 40, by_cgroup),
         ("CALL", 18, true),
         ("RATE/s", 20, true),
         ("% OF CALLS", 20, true),
@@ -166,7 +168,7 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>, layout: Layout, ink: In
                 .iter()
                 .map(|&(head, _)| match head {
                     "ERRNO" => errno::name(change.errno).into_owned(),
-                    "COMM" => row.key.comm.unwrap_or_default().to_string(),
+                    "COMM" | "CGROUP" => row.owner().unwrap_or_default(),
                     "CALL" => row.call_name().unwrap_or_else(|| "all".to_owned()),
                     "RATE/s" => pair(
                         Some(rate_words(share.before as f64 / before_s)),

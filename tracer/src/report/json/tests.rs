@@ -136,8 +136,9 @@ fn folded_processes_say_how_many_they_are() {
                 stats: CallStats::default(),
                 errnos: Vec::new(),
                 in_flight: Vec::new(),
-                slowest: std::sync::Arc::default(),
-                threads: std::sync::Arc::default(),
+                before: None,
+                slowest: Arc::default(),
+                threads: Arc::default(),
             }],
             ..ProcessRow::default()
         }],

@@ -25,7 +25,7 @@ const MOST_BINS: u16 = 14;
 /// Draws the call of `row`.
 pub(super) fn draw(model: &Model, row: &Change, buffer: &mut Buffer, area: Rect) {
     let theme = model.theme;
-    let comm = row.key.comm.map_or_else(String::new, |comm| format!("{comm} "));
+    let comm = row.owner().map_or_else(String::new, |owner| format!("{owner} "));
     let name = row.call_name().unwrap_or_else(|| "all calls".to_owned());
     let title = Line::from(vec![
         Span::styled(format!(" {comm}{name}  "), theme.strong()),

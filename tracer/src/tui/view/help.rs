@@ -8,7 +8,6 @@ use super::put;
 use crate::columns::{self, Align};
 use crate::tui::keys;
 use crate::tui::model::Model;
-use crate::tui::rows::columns_of;
 
 /// The marks of rows, and what has to be known to read them.
 const MARKS: [(&str, &str); 5] = [
@@ -31,7 +30,7 @@ pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     let mut lines = vec![("Keys", "")];
     let bindings = keys::bindings(model.mode_below(), model.run.origin);
     lines.extend(bindings.map(|binding| (binding.label, binding.help)));
-    let columns = columns_of(model.screen());
+    let columns = model.columns();
     if !columns.is_empty() {
         lines.extend([("", ""), ("Columns", "")]);
         let columns = columns.iter().filter(|column| column.is_in(model.scope));

@@ -8,7 +8,6 @@ use super::put;
 use crate::columns::{self, Align};
 use crate::tui::layout;
 use crate::tui::model::Model;
-use crate::tui::rows::columns_of;
 use crate::tui::update::sort_choices;
 
 /// Draws the menu.
@@ -21,7 +20,7 @@ pub(super) fn draw(model: &Model, selected: usize, buffer: &mut Buffer, area: Re
     if height == 0 {
         return;
     }
-    let set = columns_of(model.screen());
+    let set = model.columns();
     let top = layout::scrolled(0, selected, height);
     for (at, (line, &index)) in sort_choices(model).iter().enumerate().skip(top).take(height).enumerate() {
         let mark = if line == selected { '>' } else { ' ' };

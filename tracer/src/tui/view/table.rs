@@ -11,7 +11,6 @@ use crate::human;
 use crate::syscalls::errno;
 use crate::tui::layout;
 use crate::tui::model::{Model, Screen};
-use crate::tui::rows::columns_of;
 
 /// Cells left of the first column, for the mark of a row.
 const MARK: usize = 1;
@@ -19,7 +18,7 @@ const MARK: usize = 1;
 /// Draws the table of the screen shown.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let width = usize::from(area.width);
-    let placed = columns::lay_out(columns_of(model.screen()), model.scope, width.saturating_sub(MARK));
+    let placed = columns::lay_out(model.columns(), model.scope, width.saturating_sub(MARK));
     put(buffer, area, 0, &head(model, &placed));
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if area.height == 0 {
