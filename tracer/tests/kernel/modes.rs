@@ -75,6 +75,14 @@ both_families! {
         assert_ended(family, &report, 8, 1);
     }
 
+    /// Eight busy threads on two CPUs, twice, and one alone: 1,800,000 calls. Where raw programs can be preempted
+    /// they miss most of these; classic ones miss none.
+    oversubscribed(family) {
+        for mode in [["threads", "8", "100000"].as_slice(), &["threads", "8", "100000"], &["plain", "200000"]] {
+            assert_mode(family, mode);
+        }
+    }
+
     forks(family) {
         let (report, _) = assert_mode(family, &["forks", "300", "50"]);
         assert_ended(family, &report, 0, 301);

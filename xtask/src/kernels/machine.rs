@@ -41,6 +41,13 @@ pub(crate) struct Console {
     pub(crate) verdict: Verdict,
 }
 
+impl Console {
+    /// Whether the machine came as far as running a program of ours: its first words are the kernel's name.
+    pub(crate) fn has_started(&self) -> bool {
+        self.text.lines().any(|line| line.starts_with("Linux "))
+    }
+}
+
 /// Boots `kernel` with `initramfs` and waits for its end. The console goes to `log`.
 pub(crate) fn boot(kernel: &Path, initramfs: &Path, log: &Path) -> Result<Console> {
     let console = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -109,6 +116,13 @@ fn exit_status(console: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_has_started_when_it_says_its_name() {
+        let console = |text: &str| Console { text: text.to_owned(), verdict: Verdict::Died };
+        assert!(!console("[    0.0] Linux version 6.12\n[    1.1] BUG: kernel NULL pointer").has_started());
+        assert!(console("[    1.1] x\nLinux machine 6.12.95 #1 SMP x86_64\nrunning 94 tests").has_started());
+    }
 
     #[test]
     fn the_marker_carries_the_status() {
