@@ -36,6 +36,7 @@ pub mod recording;
 pub mod report;
 pub mod run;
 pub mod sieve;
+pub mod since;
 pub mod snapshot;
 pub mod source;
 pub mod span;

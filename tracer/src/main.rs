@@ -7,7 +7,18 @@ use tracer::cli::{Cli, exit_status};
 use tracer::commands;
 
 fn main() -> ExitCode {
-    let cli = match Cli::read(std::env::args_os()) {
+    let read = commands::settings_file::load().and_then(|defaults| {
+        Cli::read_with(std::env::args_os(), &defaults)
+            .map_err(|error| commands::settings_file::refused(&error))
+    });
+    let cli = match read {
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            return ExitCode::from(exit_status::USAGE);
+        }
+        Ok(read) => read,
+    };
+    let cli = match cli {
         Ok(cli) => cli,
         Err(error) => {
             // `--help | head` may close the pipe; there is nobody left to tell.

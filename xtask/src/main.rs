@@ -4,13 +4,16 @@
 mod bench;
 mod build_ebpf;
 mod command;
+mod incidents;
 mod kernel_suite;
 mod kernels;
 mod provenance;
 mod run;
 mod setup_ebpf;
 mod signatures;
+mod soak;
 mod tally;
+mod terminal;
 mod test;
 mod tidy;
 mod toolchain;
@@ -44,6 +47,10 @@ enum Verb {
     Signatures(signatures::Options),
     /// Measure what tracing costs, beside other tools
     Bench(bench::Options),
+    /// Stage the five incidents and keep what the first screen shows in docs/incidents.md, as root
+    Incidents(incidents::Options),
+    /// Run the screen on a busy host for an hour and say whether its memory is flat, as root
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +66,8 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::check(),
         Verb::Signatures(options) => signatures::run(&options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Incidents(options) => incidents::run(&options),
+        Verb::Soak(options) => soak::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,6 +32,14 @@ pub fn wait_readable(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Stops this process as Ctrl-Z does, until somebody continues it. Nothing happens where nobody could: in a process
+/// group without a shell above it the kernel ignores the signal.
+pub fn stop_self() {
+    // SAFETY: no pointers are passed. It goes to the calling thread, so that the process is stopped before this
+    // returns.
+    unsafe { libc::raise(libc::SIGTSTP) };
+}
+
 /// Puts the calling thread before all ordinary ones; without the right to do so it stays where it is.
 pub fn raise_priority() {
     // SAFETY: no pointers are passed; 0 is the calling thread.

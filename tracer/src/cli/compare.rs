@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{ArgAction, Args};
 
+use super::screen::ScreenOptions;
 use crate::config::values::parse_comm;
 use crate::process::Comm;
 use crate::span::{Moment, Selection, SpanError};
@@ -35,6 +36,10 @@ Exit status: 0 fine, 1 error, 2 wrong usage, 3 a condition is met, 5 a recording
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct CompareOptions {
+    /// How the screen looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+
     /// The two recordings, BEFORE and AFTER; or one, with --at or two spans
     #[arg(value_name = "FILE", num_args = 1..=2, required_unless_present_all = ["before", "after"])]
     pub files: Vec<PathBuf>,

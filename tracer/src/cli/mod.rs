@@ -10,6 +10,7 @@ pub mod recorded;
 pub mod repair;
 pub mod replay;
 pub mod report;
+pub mod screen;
 pub mod shell;
 pub mod target;
 pub mod top;
@@ -18,7 +19,9 @@ use std::ffi::OsString;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::config::{Defaults, FileError};
 
 use record::{MarkOptions, RECORD_EXAMPLES, RECORD_USAGE, RecordOptions};
 use top::TopOptions;
@@ -103,7 +106,26 @@ impl Cli {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
-        Self::try_parse_from(arguments).map_err(|mut error| {
+        Self::parse(Self::command(), arguments)
+    }
+
+    /// The same with other defaults; the outer error is one of theirs.
+    pub fn read_with<I, T>(arguments: I, defaults: &Defaults) -> Result<Result<Self, clap::Error>, FileError>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        Ok(Self::parse(defaults.apply(Self::command())?, arguments))
+    }
+
+    fn parse<I, T>(command: clap::Command, arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let parsed =
+            command.try_get_matches_from(arguments).and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|mut error| {
             // `strace ls` works and `tracer ls` does not: say what is missing.
             let bare_word = match error.get(ContextKind::InvalidArg) {
                 Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
@@ -147,7 +169,7 @@ pub enum Verb {
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::ReplayOptions),
     /// Replay a recorded incident that is built in: no privilege needed
-    Demo,
+    Demo(replay::DemoOptions),
     /// Print the tables of recordings
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportOptions),
@@ -185,7 +207,6 @@ mod tests {
     use super::*;
     use crate::config::FamilyChoice;
     use crate::process::Comm;
-    use clap::CommandFactory as _;
     use std::path::PathBuf;
     use std::time::Duration;
 

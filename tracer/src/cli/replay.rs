@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::screen::ScreenOptions;
+
 /// What `tracer replay --help` ends with.
 pub const EXAMPLES: &str = "\
 Examples:
@@ -21,4 +23,16 @@ pub struct ReplayOptions {
     /// comes, keeps the last 15 minutes to go back to, and takes keys from the terminal.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+
+    /// How the screen looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+}
+
+/// Options of `tracer demo`, as given.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// How the screen looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
 }

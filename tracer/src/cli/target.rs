@@ -78,6 +78,8 @@ pub struct TargetOptions {
         long,
         value_name = "DURATION",
         default_value = "1s",
+        env = "TRACER_INTERVAL",
+        hide_env_values = true,
         value_parser = values::parse_interval,
         help_heading = "Run"
     )]
@@ -102,6 +104,8 @@ pub struct KernelOptions {
         long,
         value_name = "FAMILY",
         default_value = "auto",
+        env = "TRACER_PROGRAM_FAMILY",
+        hide_env_values = true,
         value_enum,
         help_heading = "Kernel side",
         hide_short_help = true
@@ -112,6 +116,8 @@ pub struct KernelOptions {
     #[arg(
         long,
         value_name = "BYTES",
+        env = "TRACER_RING_BYTES",
+        hide_env_values = true,
         value_parser = values::parse_ring_bytes,
         help_heading = "Kernel side",
         hide_short_help = true

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
+use super::screen::ScreenOptions;
 use super::target::{KernelOptions, TargetOptions};
 
 /// Options of `tracer top`, as given.
@@ -42,6 +43,10 @@ pub struct TopOptions {
     /// Say more when something fails: the verifier's log
     #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Output")]
     pub verbose: bool,
+
+    /// How the screen looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
 
     /// By which means.
     #[command(flatten)]

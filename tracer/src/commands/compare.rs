@@ -14,7 +14,7 @@ use crate::cli::compare::{ByChoice, CompareOptions};
 use crate::cli::exit_status;
 use crate::compare::gate::{Gate, GateError, State};
 use crate::compare::{By, Compared, Comparison, Side, Thresholds, compare_sides};
-use crate::config::SettingsError;
+use crate::config::{ScreenSettings, SettingsError};
 use crate::report::compare::{Layout, Shown, write_json, write_markdown, write_tables};
 use crate::sieve::Wanted;
 use crate::syscalls::SyscallSet;
@@ -93,7 +93,11 @@ pub(super) fn run(options: &CompareOptions) -> Result<u8> {
     };
     if wants_screen(options) {
         let (before, after) = (Arc::new(before), Arc::new(after));
-        return on_screen(Compared { comparison, before, after, conditions: outcomes }, status);
+        return on_screen(
+            Compared { comparison, before, after, conditions: outcomes },
+            options.screen.into(),
+            status,
+        );
     }
     let shown = Shown {
         comparison: &comparison,
@@ -116,12 +120,13 @@ fn wants_screen(options: &CompareOptions) -> bool {
     !wants_text && io::stdout().is_terminal() && io::stdin().is_terminal()
 }
 
-fn on_screen(compared: Compared, status: u8) -> Result<u8> {
+fn on_screen(compared: Compared, screen: ScreenSettings, status: u8) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let exit = runtime.block_on(tui::compare::run(Arc::new(compared))).context("cannot draw the screen");
+    let exit =
+        runtime.block_on(tui::compare::run(Arc::new(compared), screen)).context("cannot draw the screen");
     // A thread that waits for a key must not keep us.
     runtime.shutdown_background();
     Ok(match exit? {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use super::replay;
 use crate::aggregate::Aggregator;
 use crate::cli::exit_status;
+use crate::cli::replay::DemoOptions;
 use crate::commands::session::reader_is_there;
 use crate::report::{Scope, write_tables};
 use crate::source::replay::status_of;
@@ -19,12 +20,12 @@ static RECORDING: &[u8] = include_bytes!("../../demo/incident.arrows");
 const HINT: &str = "demo: a disk gets slow, then a deployment looks for files that are not there";
 
 /// Runs until the user leaves; the result is the exit status.
-pub(super) fn run() -> Result<u8> {
+pub(super) fn run(options: &DemoOptions) -> Result<u8> {
     let mut tape = Tape::open(vec![Input::Bytes(RECORDING)])
         .context("cannot read the recording that is built in")?
         .with_notice(HINT);
     if replay::has_screen() {
-        return replay::show(tape);
+        return replay::show(tape, options.screen.into());
     }
     let mut aggregator = Aggregator::new();
     let mut fed = tape.play().context("cannot start a thread")?;

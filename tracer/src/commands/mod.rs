@@ -15,6 +15,7 @@ mod repair;
 mod replay;
 mod report;
 mod session;
+pub mod settings_file;
 mod shell;
 mod target;
 mod top;
@@ -42,7 +43,7 @@ pub fn run(verb: Verb) -> Result<u8> {
         Verb::Completions(options) => shell::completions(&options),
         Verb::Man(options) => shell::man(&options),
         Verb::Replay(options) => replay::run(&options),
-        Verb::Demo => demo::run(),
+        Verb::Demo(options) => demo::run(&options),
         Verb::Compare(options) => compare::run(&options),
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::exit_status;
 use crate::cli::recorded::{PartOptions, WantedOptions};
 use crate::cli::replay::ReplayOptions;
 use crate::cli::report::ReportOptions;
+use crate::config::ScreenSettings;
 use crate::group::By;
 use crate::history::Limits;
 use crate::human;
@@ -74,7 +75,7 @@ pub(super) fn run(options: &ReplayOptions) -> Result<u8> {
         },
         error,
     })?;
-    show(tape)
+    show(tape, options.screen.into())
 }
 
 /// Whether there is a screen, and somebody who can press keys: on standard input, or when that brings the
@@ -113,7 +114,7 @@ fn open(path: &Path) -> Result<Input, ReplayError> {
 }
 
 /// Shows a recording on the terminal until the user leaves; the result is the exit status.
-pub(super) fn show(tape: Tape) -> Result<u8> {
+pub(super) fn show(tape: Tape, screen: ScreenSettings) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -154,7 +155,7 @@ pub(super) fn show(tape: Tape) -> Result<u8> {
             versus: versus_shown,
             controls,
         };
-        tui::run(feed).await.context("cannot draw the screen")
+        tui::run(feed, screen).await.context("cannot draw the screen")
     });
     // A thread that waits for a pipe or a key must not keep us.
     runtime.shutdown_background();

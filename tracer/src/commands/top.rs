@@ -112,7 +112,9 @@ async fn follow(
             None
         }
         // Closed by its user, or by a signal; when the run ends by itself it stays, to be read.
-        Shows::Screen(watching) => Some(tokio::spawn(tui::run(watching.feed(info_shown, controls)))),
+        Shows::Screen(watching) => {
+            Some(tokio::spawn(tui::run(watching.feed(info_shown, controls), settings.screen)))
+        }
     };
     let mut closed = None;
     loop {
@@ -362,8 +364,10 @@ impl Recordings {
     /// Says where the recordings are, and fails if one could not be written.
     fn report(self) -> Result<()> {
         for said in self.said {
-            // With stderr gone there is nobody to tell.
-            let _ = writeln!(io::stderr(), "{said}");
+            // With stderr gone, or a terminal that reads nothing, there is nobody to tell.
+            if tui::takes_output(&io::stderr()) {
+                let _ = writeln!(io::stderr(), "{said}");
+            }
         }
         self.failed.map_or(Ok(()), Err)
     }

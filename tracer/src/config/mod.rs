@@ -1,7 +1,9 @@
 //! From the command line as given to settings that make sense. Pure: no file is read, no process looked
 //! at.
 
+mod file;
 mod record;
+mod screen;
 mod top;
 pub mod values;
 
@@ -13,7 +15,9 @@ use thiserror::Error;
 use crate::cli::target::{KernelOptions, TargetOptions};
 use crate::process::Comm;
 use crate::syscalls::filter::{FilterError, SyscallSet};
+pub use file::{Defaults, FileError, KEYS};
 pub use record::{Place, RecordSettings, RecordingSettings};
+pub use screen::{MouseChoice, ScreenSettings, ThemeChoice};
 pub use top::{Destination, Output, TopSettings};
 use values::nanoseconds;
 
@@ -222,6 +226,7 @@ mod tests {
                 output: Output::default(),
                 recording: None,
                 baseline: None,
+                screen: ScreenSettings::default(),
             }
         );
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Place, RecordingSettings, SettingsError, Target, Tracing};
+use super::{Place, RecordingSettings, ScreenSettings, SettingsError, Target, Tracing};
 use crate::cli::top::TopOptions;
 use crate::recording::Kind;
 
@@ -39,6 +39,8 @@ pub struct TopSettings {
     pub recording: Option<RecordingSettings>,
     /// The recording that figures are held against.
     pub baseline: Option<PathBuf>,
+    /// How the screen looks, where there is one.
+    pub screen: ScreenSettings,
 }
 
 impl TopSettings {
@@ -74,6 +76,7 @@ impl TryFrom<TopOptions> for TopSettings {
             output: Output { json: options.json, file: options.output, plain: options.plain },
             recording,
             baseline: options.baseline,
+            screen: options.screen.into(),
         })
     }
 }

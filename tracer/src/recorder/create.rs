@@ -40,6 +40,13 @@ pub struct Created {
     pub is_regular: bool,
 }
 
+impl CreateError {
+    /// What stands in the way, in words.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+}
+
 impl Created {
     /// Makes a new file with mode 0600. With `force` a file of that name gives way, its content untouched
     /// wherever else it has a name. A FIFO is opened as it is; `waiting` is called when nobody reads it yet.

@@ -2,13 +2,15 @@
 //! nothing.
 
 mod bindings;
+mod moving;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::message::{Command, Message};
 use crate::run::Origin;
-pub(crate) use bindings::BINDINGS;
-use bindings::TYPING;
+use bindings::DOING;
+pub(crate) use bindings::TYPING;
+use moving::MOVING;
 
 /// What keys mean depends on what is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) enum Mode {
     Jump,
     /// The menu of columns.
     SortMenu,
+    /// The menu of formats.
+    SaveMenu,
     /// The help.
     Help,
 }
@@ -30,8 +34,8 @@ pub(crate) enum Mode {
 impl Mode {
     /// Every mode.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Table, Self::Detail, Self::Filter, Self::Jump, Self::SortMenu, Self::Help];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Table, Self::Detail, Self::Filter, Self::Jump, Self::SortMenu, Self::SaveMenu, Self::Help];
 }
 
 /// A key with the modifiers that matter.
@@ -60,9 +64,14 @@ pub(crate) struct Binding {
     pub(crate) command: Command,
 }
 
+/// Every binding, the ones a newcomer needs first.
+pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
+    DOING.iter().chain(MOVING)
+}
+
 /// The bindings that work in `mode` with figures of this origin.
 pub(crate) fn bindings(mode: Mode, origin: Origin) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.modes.contains(&mode) && binding.origins.contains(&origin))
+    all().filter(move |binding| binding.modes.contains(&mode) && binding.origins.contains(&origin))
 }
 
 /// What a pressed key means there.

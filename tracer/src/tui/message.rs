@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::compare;
+use super::save::Format;
 use crate::compare::Versus;
 use crate::over_time::{OverTime, Wanted};
 use crate::run::RunInfo;
@@ -31,6 +32,12 @@ pub(crate) enum Message {
     Compare(compare::Command),
     /// The terminal has this many columns and lines.
     Resize(u16, u16),
+    /// The left button of the mouse was pressed in this column and line.
+    Click(u16, u16),
+    /// The wheel of the mouse was turned, down or up.
+    Wheel(i8),
+    /// What became of something that was asked for.
+    Told(String),
 }
 
 /// What a key can mean. Which keys mean it is in [`super::keys`].
@@ -94,6 +101,22 @@ pub(crate) enum Command {
     ToggleRecording,
     /// Mark A, or B and compare.
     MarkSpan,
+    /// Follow the selected row wherever it goes, or no longer.
+    ToggleFollow,
+    /// Count from now on.
+    Zero,
+    /// Count from the start again.
+    Unzero,
+    /// Copy the selected row.
+    CopyRow,
+    /// Copy the command line that shows what is selected.
+    CopyCommandLine,
+    /// Open the menu of formats to write the screen in.
+    OpenSaveMenu,
+    /// Leave the mouse to the terminal, or listen to it.
+    ToggleMouse,
+    /// Stop as any program does on Ctrl-Z.
+    Suspend,
     /// Show the help.
     OpenHelp,
 }
@@ -146,10 +169,18 @@ impl View {
 }
 
 /// What has to be done about it outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Close the screen.
     Exit(Exit),
+    /// Put this into the clipboard.
+    Copy(String),
+    /// Write the screen to a file.
+    Save(Format),
+    /// Listen to the mouse, or do not.
+    Mouse(bool),
+    /// Stop the process, with the terminal as it was before.
+    Suspend,
     /// Ask this of whoever feeds the screen.
     Control(Control),
 }

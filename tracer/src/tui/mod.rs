@@ -7,13 +7,19 @@ pub(crate) mod fixture;
 mod tests;
 
 pub mod compare;
-mod filter;
+mod copy;
+pub mod filter;
 mod heat;
 mod keys;
 mod layout;
+pub mod manual;
 mod message;
 mod model;
+mod mouse;
+pub mod offscreen;
+mod remote;
 mod rows;
+mod save;
 mod spark;
 mod terminal;
 mod theme;
@@ -23,17 +29,20 @@ mod view;
 
 use std::future;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event, EventStream, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::compare::Versus;
+use crate::config::ScreenSettings;
 use crate::over_time::OverTime;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
@@ -42,6 +51,7 @@ pub use message::{Control, Exit};
 use message::{Effect, Message};
 use model::Model;
 use terminal::Terminal;
+pub use terminal::takes_output;
 use theme::Theme;
 
 /// Shortest time between two frames.
@@ -71,15 +81,18 @@ pub struct Feed {
 ///
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
-pub async fn run(feed: Feed) -> io::Result<Exit> {
+pub async fn run(feed: Feed, settings: ScreenSettings) -> io::Result<Exit> {
     let Feed { mut snapshots, mut status, mut timelines, mut over_times, mut versus, controls } = feed;
     let mut signals = Signals::new()?;
-    let mut terminal = Terminal::take()?;
+    let is_mouse_ours = mouse::is_wanted(settings.mouse, remote::is_over_ssh());
+    let mut continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
+    let mut terminal = Terminal::take(is_mouse_ours)?;
     let mut events = EventStream::new().fuse();
-    let theme = Theme::detect(|name| std::env::var(name).ok());
+    let theme = Theme::detect(settings, |name| std::env::var(name).ok());
     let first = Arc::clone(&snapshots.borrow_and_update());
     let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
     model.zone = TimeZone::system();
+    model.has_mouse = is_mouse_ours;
     model.set_timeline(Arc::clone(&timelines.borrow_and_update()));
     let mut dirty = true;
     let mut next_frame = Instant::now();
@@ -96,7 +109,14 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
             () = terminal::lost() => {
                 return Err(io::Error::other("a part of tracer panicked; its report is above, please file it"));
             }
-            () = sleep_until(next_frame), if dirty => {
+            Some(()) = continued.recv() => {
+                // Whoever had the terminal meanwhile left it as it liked.
+                terminal.retake()?;
+                let (width, height) = terminal.size()?;
+                Some(Message::Resize(width, height))
+            }
+            ready = next_page(&terminal, next_frame), if dirty => {
+                ready?;
                 terminal.draw(|frame| view::view(&model, frame))?;
                 dirty = false;
                 next_frame = Instant::now() + FRAME_TIME;
@@ -114,9 +134,22 @@ pub async fn run(feed: Feed) -> io::Result<Exit> {
             match effect {
                 Effect::Exit(exit) => return Ok(exit),
                 Effect::Control(control) => drop(controls.try_send(control)),
+                Effect::Copy(text) => terminal.copy(&text)?,
+                Effect::Mouse(is_ours) => terminal.set_mouse(is_ours)?,
+                Effect::Suspend => terminal.suspend()?,
+                Effect::Save(format) => {
+                    let told = save::save(&model, format, Timestamp::now(), Path::new("."));
+                    update::update(&mut model, Message::Told(told));
+                }
             }
         }
     }
+}
+
+/// Ready when the next frame may be drawn: not too soon after the last one, which must be out.
+async fn next_page(terminal: &Terminal, not_before: Instant) -> io::Result<()> {
+    sleep_until(not_before).await;
+    terminal.ready().await
 }
 
 fn message_of(model: &Model, event: &Event) -> Option<Message> {
@@ -132,6 +165,12 @@ fn message_of(model: &Model, event: &Event) -> Option<Message> {
         Event::Key(key) if key.kind != KeyEventKind::Release => {
             keys::message(model.mode(), model.run.origin, *key)
         }
+        Event::Mouse(mouse) if model.comparison.is_none() => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Some(Message::Click(mouse.column, mouse.row)),
+            MouseEventKind::ScrollDown => Some(Message::Wheel(1)),
+            MouseEventKind::ScrollUp => Some(Message::Wheel(-1)),
+            _ => None,
+        },
         Event::Resize(width, height) => Some(Message::Resize(*width, *height)),
         _ => None,
     }

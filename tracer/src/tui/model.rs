@@ -12,11 +12,13 @@ use super::theme::Theme;
 use super::view::{call, health, over_time};
 use crate::columns::{self, Column, Context, Row, Scope};
 use crate::compare::Versus;
+use crate::human;
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
 use crate::over_time::{OverTime, Selection, Wanted};
 use crate::process::Comm;
 use crate::run::{Origin, RunInfo};
+use crate::since;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::syscalls;
 use crate::timeline::Timeline;
@@ -85,6 +87,8 @@ impl Screen {
 pub(crate) struct Cursor {
     /// The row that was selected; `None` while the first row is selected, whichever that is.
     pub(crate) selected: Option<RowKey>,
+    /// The row that is followed wherever it goes, and waited for while it is not there.
+    pub(crate) followed: Option<RowKey>,
     /// Its index.
     pub(crate) index: usize,
     /// First line shown.
@@ -118,6 +122,8 @@ pub(crate) enum Overlay {
     Jump,
     /// The menu of columns; the selected one.
     SortMenu(usize),
+    /// The menu of formats; the selected one.
+    SaveMenu(usize),
     /// The help; its first line shown.
     Help(usize),
 }
@@ -134,6 +140,10 @@ pub(crate) struct Prompt {
 /// The state of the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Model {
+    /// The figures of that moment since the start.
+    given: Arc<Snapshot>,
+    /// Where figures are counted from; `None` for the start.
+    zero: Option<Arc<Snapshot>>,
     /// The figures on the screen: the newest, or those of the moment that is looked back at.
     pub(crate) shown: Arc<Snapshot>,
     /// The run.
@@ -162,6 +172,10 @@ pub(crate) struct Model {
     pub(crate) overlay: Option<Overlay>,
     /// The moment to move to.
     pub(crate) prompt: Prompt,
+    /// What became of what the last key asked for.
+    pub(crate) told: Option<String>,
+    /// Whether the mouse is ours and not the terminal's.
+    pub(crate) has_mouse: bool,
     /// Span of rates and counts.
     pub(crate) scope: Scope,
     /// Whether idle and waiting rows are shown.
@@ -184,6 +198,8 @@ impl Model {
             inverted: false,
         };
         let mut model = Self {
+            given: Arc::clone(&snapshot),
+            zero: None,
             shown: snapshot,
             run: RunInfo::default(),
             timeline: None,
@@ -198,6 +214,8 @@ impl Model {
             watched: None,
             overlay: None,
             prompt: Prompt::default(),
+            told: None,
+            has_mouse: false,
             scope: Scope::Interval,
             show_waiting: true,
             show_expected: false,
@@ -216,8 +234,10 @@ impl Model {
     }
 
     fn top(&self) -> &Opened {
-        const NONE: Opened =
-            Opened { screen: Screen::Processes, cursor: Cursor { selected: None, index: 0, top: 0 } };
+        const NONE: Opened = Opened {
+            screen: Screen::Processes,
+            cursor: Cursor { selected: None, followed: None, index: 0, top: 0 },
+        };
         self.opened.last().unwrap_or(&NONE)
     }
 
@@ -242,6 +262,7 @@ impl Model {
             (Some(Overlay::Filter), _) => Mode::Filter,
             (Some(Overlay::Jump), _) => Mode::Jump,
             (Some(Overlay::SortMenu(_)), _) => Mode::SortMenu,
+            (Some(Overlay::SaveMenu(_)), _) => Mode::SaveMenu,
             (Some(Overlay::Help(_)), _) => Mode::Help,
             (None, _) => self.mode_below(),
         }
@@ -404,6 +425,49 @@ impl Model {
             .filter(|timeline| self.run.origin == Origin::Live && timeline.is_looking_back())
     }
 
+    /// Takes new figures.
+    pub(crate) fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        self.given = snapshot;
+        self.show();
+    }
+
+    /// Counts from the moment shown on, or from the start again.
+    pub(crate) fn set_zero(&mut self, is_now: bool) {
+        self.zero = is_now.then(|| Arc::clone(&self.given));
+        self.show();
+    }
+
+    fn show(&mut self) {
+        self.shown = match &self.zero {
+            Some(zero) if self.counts_from_zero() => Arc::new(since::since(&self.given, zero)),
+            _ => Arc::clone(&self.given),
+        };
+        self.refresh();
+    }
+
+    /// Whether figures are counted from a moment that the user chose. Before it, those since the start are shown.
+    pub(crate) fn counts_from_zero(&self) -> bool {
+        self.zero.as_ref().is_some_and(|zero| zero.end_ns <= self.given.end_ns)
+    }
+
+    /// What the figures are counted over, in words.
+    pub(crate) fn span_words(&self) -> String {
+        let since = if self.counts_from_zero() { "since zero" } else { "since start" };
+        match self.scope {
+            Scope::Interval => format!("last {}, latency {since}", human::duration(self.shown.recent_ns)),
+            Scope::Total => since.to_owned(),
+        }
+    }
+
+    /// Follows the selected row, or no longer the one that is followed.
+    pub(crate) fn toggle_follow(&mut self) {
+        let selected = self.selected().map(|entry| entry.key);
+        self.change_cursor(|cursor| {
+            cursor.followed = if cursor.followed.is_some() { None } else { selected };
+            cursor.selected = cursor.followed.or(cursor.selected);
+        });
+    }
+
     /// Changes the span of rates and counts; orders go on with the same figure.
     pub(crate) fn set_scope(&mut self, scope: Scope) {
         self.scope = scope;
@@ -469,6 +533,12 @@ impl Model {
         self.change_cursor(|cursor| cursor.top = top);
     }
 
+    /// Selects a row that the user chose, which ends the following of another.
+    pub(crate) fn choose(&mut self, index: usize, follow: bool) {
+        self.change_cursor(|cursor| cursor.followed = None);
+        self.select(index, follow);
+    }
+
     fn change_cursor(&mut self, change: impl FnOnce(&mut Cursor)) {
         if let Some(opened) = self.opened.last_mut() {
             change(&mut opened.cursor);
@@ -515,6 +585,10 @@ impl Model {
             return;
         }
         let cursor = self.cursor();
+        if let Some(followed) = cursor.followed {
+            let found = self.rows.entries.iter().position(|entry| entry.key == followed);
+            return self.select(found.unwrap_or(cursor.index), true);
+        }
         let Some(selected) = cursor.selected else { return self.select(0, false) };
         match self.rows.entries.iter().position(|entry| entry.key == selected) {
             Some(index) => self.select(index, true),

@@ -10,7 +10,7 @@ use tracer_common::ledger::Counter;
 
 use super::compare;
 use super::fixture;
-use super::keys::{self, BINDINGS, Mode};
+use super::keys::{self, Mode};
 use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Screen};
 use super::rows::RowKey;
@@ -23,17 +23,18 @@ use crate::run::{Origin, Recording, RunInfo};
 use crate::snapshot::Snapshot;
 use crate::timeline::{Motion, Timeline, Transport};
 
+mod doing;
 mod errors;
 mod findings;
 mod header;
 mod health;
 mod open;
 mod over_time;
+mod pages;
 mod replay;
 
+use pages::{SIZES, assert_screens};
 use replay::replay;
-
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 15)];
 
 fn model_of(snapshot: Snapshot) -> Model {
     Model::new(Arc::new(snapshot), fixture::run(), Theme::MONO, (80, 24))
@@ -84,12 +85,6 @@ fn screen(model: &Model, width: u16, height: u16) -> String {
         .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned())
         .collect();
     text.join("\n")
-}
-
-fn assert_screens(name: &str, model: &Model) {
-    for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("{name}_{width}x{height}"), screen(model, width, height));
-    }
 }
 
 /// The axis of a run that goes on, at this second of it.
@@ -184,6 +179,18 @@ fn filter_being_typed() {
     send(&mut model, Command::OpenFilter);
     type_text(&mut model, "sys:write !java");
     assert_screens("filter_being_typed", &model);
+}
+
+#[test]
+fn filter_with_a_word_that_means_nothing() {
+    let mut model = incident();
+    send(&mut model, Command::OpenFilter);
+    type_text(&mut model, "comm:e sys:opnat");
+    assert_screens("filter_refused", &model);
+    assert_eq!(model.rows.filtered_out, 4, "the other word filters");
+    type_text(&mut model, &"\u{202e}x".repeat(100));
+    let text = screen(&model, 80, 24);
+    assert!(text.contains("no syscall has opnat\\u{202e}x") && !text.contains('\u{202e}'), "{text}");
 }
 
 #[test]
@@ -460,6 +467,10 @@ fn model_in(mode: Mode, origin: Origin) -> Model {
             send(&mut model, Command::OpenSortMenu);
             send(&mut model, Command::Move(1));
         }
+        Mode::SaveMenu => {
+            send(&mut model, Command::OpenSaveMenu);
+            send(&mut model, Command::Move(1));
+        }
         Mode::Help => {
             send(&mut model, Command::OpenHelp);
             send(&mut model, Command::Move(1));
@@ -480,6 +491,7 @@ fn every_key_of_the_table_does_something_wherever_it_is_bound() {
                     // What is already as the key wants it shows nothing; start from elsewhere.
                     match binding.command {
                         Command::View(View::Processes) => send(&mut model, Command::View(View::Errors)),
+                        Command::Unzero => send(&mut model, Command::Zero),
                         Command::SortBy("busy") => send(&mut model, Command::SortBy("max")),
                         _ => {}
                     }
@@ -499,7 +511,7 @@ fn every_key_of_the_table_does_something_wherever_it_is_bound() {
             }
         }
     }
-    assert!(walked > BINDINGS.len());
+    assert!(walked > keys::all().count());
 }
 
 #[test]
@@ -558,8 +570,7 @@ fn a_script_of_keys_finds_the_failing_call() {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let bound: Vec<Command> = BINDINGS
-        .iter()
+    let bound: Vec<Command> = keys::all()
         .map(|binding| binding.command)
         .filter(|command| !matches!(command, Command::Quit | Command::Interrupt))
         .collect();
@@ -569,6 +580,9 @@ fn any_message() -> impl Strategy<Value = Message> {
         2 => fixture::any_timeline().prop_map(|timeline| Message::Timeline(Arc::new(timeline))),
         2 => fixture::any_snapshot().prop_map(|snapshot| Message::Snapshot(Arc::new(snapshot))),
         1 => (0u16..200, 0u16..60).prop_map(|(width, height)| Message::Resize(width, height)),
+        1 => (0u16..200, 0u16..60).prop_map(|(x, y)| Message::Click(x, y)),
+        1 => (-2i8..3).prop_map(Message::Wheel),
+        1 => any::<String>().prop_map(Message::Told),
         1 => (any::<String>(), any::<Option<String>>(), any::<f64>(), proptest::collection::vec(any::<String>(), 0..3))
             .prop_map(|(target, ended, ring_fill, notices)| Message::Run(RunInfo {
                 target, ring_fill, ended, notices, ..fixture::run()

@@ -4,6 +4,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::config::{ScreenSettings, ThemeChoice};
+
 /// Steps of a scale of heat.
 pub(crate) const HEAT_STEPS: usize = 5;
 
@@ -11,7 +13,32 @@ pub(crate) const HEAT_STEPS: usize = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Theme {
     colours: Colours,
+    palette: Palette,
     utf8: bool,
+}
+
+/// Which colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Palette {
+    #[default]
+    Dark,
+    Light,
+    HighContrast,
+}
+
+/// A colour in each palette: of 256 and of 16.
+struct Ink([(u8, Color); 3]);
+
+impl Ink {
+    const GOOD: Self = Self([(75, Color::Cyan), (25, Color::Blue), (51, Color::LightCyan)]);
+    const NOTE: Self = Self([(214, Color::Yellow), (130, Color::Magenta), (226, Color::LightYellow)]);
+    const HEAT: [Self; HEAT_STEPS] = [
+        Self([(24, Color::Blue), (110, Color::Cyan), (21, Color::Blue)]),
+        Self([(31, Color::Blue), (67, Color::Cyan), (33, Color::LightBlue)]),
+        Self([(75, Color::Cyan), (25, Color::Blue), (51, Color::LightCyan)]),
+        Self([(179, Color::Yellow), (172, Color::Magenta), (226, Color::Yellow)]),
+        Self([(214, Color::LightYellow), (130, Color::Red), (231, Color::White)]),
+    ];
 }
 
 /// How many colours there are.
@@ -26,27 +53,35 @@ enum Colours {
 impl Theme {
     /// No colour.
     #[cfg(test)]
-    pub(crate) const MONO: Self = Self { colours: Colours::None, utf8: true };
+    pub(crate) const MONO: Self = Self { colours: Colours::None, palette: Palette::Dark, utf8: true };
 
-    /// What the environment says, through `variable` (`std::env::var`).
-    pub(crate) fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
+    /// What is asked for, as far as the environment allows it, through `variable` (`std::env::var`).
+    pub(crate) fn detect(settings: ScreenSettings, variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let terminal = set("TERM").unwrap_or_default();
         // <https://no-color.org>: any value but an empty one.
-        let colours = if set("NO_COLOR").is_some() || terminal == "dumb" {
-            Colours::None
-        } else if terminal.contains("256color") || set("COLORTERM").is_some() {
-            Colours::Indexed
-        } else {
-            Colours::Sixteen
+        let colours =
+            if settings.theme == ThemeChoice::Mono || set("NO_COLOR").is_some() || terminal == "dumb" {
+                Colours::None
+            } else if terminal.contains("256color") || set("COLORTERM").is_some() {
+                Colours::Indexed
+            } else {
+                Colours::Sixteen
+            };
+        let palette = match settings.theme {
+            ThemeChoice::Default | ThemeChoice::Mono => Palette::Dark,
+            ThemeChoice::Light => Palette::Light,
+            ThemeChoice::HighContrast => Palette::HighContrast,
         };
         // The order in which setlocale(3) reads them.
         let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
-        Self { colours, utf8: locale.contains("utf-8") || locale.contains("utf8") }
+        let utf8 = !settings.ascii && (locale.contains("utf-8") || locale.contains("utf8"));
+        Self { colours, palette, utf8 }
     }
 
-    fn colour(self, indexed: u8, basic: Color) -> Style {
+    fn colour(self, ink: &Ink) -> Style {
+        let (indexed, basic) = ink.0[self.palette as usize];
         match self.colours {
             Colours::None => Style::new(),
             Colours::Sixteen => Style::new().fg(basic),
@@ -61,7 +96,8 @@ impl Theme {
 
     /// What matters less.
     pub(crate) fn dim(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
+        let is_dimmed = self.palette != Palette::HighContrast;
+        if is_dimmed { Style::new().add_modifier(Modifier::DIM) } else { Style::new() }
     }
 
     /// Titles.
@@ -71,12 +107,12 @@ impl Theme {
 
     /// What is as it should be.
     pub(crate) fn good(self) -> Style {
-        self.colour(75, Color::Cyan)
+        self.colour(&Ink::GOOD)
     }
 
     /// What the reader has to know.
     pub(crate) fn note(self) -> Style {
-        self.colour(214, Color::Yellow)
+        self.colour(&Ink::NOTE)
     }
 
     /// What the reader must not overlook.
@@ -101,11 +137,7 @@ impl Theme {
 
     /// A step of heat, from 0 to `HEAT_STEPS - 1`.
     pub(crate) fn heat(self, step: usize) -> Style {
-        const INDEXED: [u8; HEAT_STEPS] = [24, 31, 75, 179, 214];
-        const BASIC: [Color; HEAT_STEPS] =
-            [Color::Blue, Color::Blue, Color::Cyan, Color::Yellow, Color::LightYellow];
-        let step = step.min(HEAT_STEPS - 1);
-        self.colour(INDEXED[step], BASIC[step])
+        self.colour(&Ink::HEAT[step.min(HEAT_STEPS - 1)])
     }
 
     /// Rewrites what was drawn in characters that any terminal has.
@@ -147,11 +179,20 @@ mod tests {
 
     impl Theme {
         /// No colour and no character beyond ASCII.
-        pub(crate) const ASCII: Self = Self { colours: Colours::None, utf8: false };
+        pub(crate) const ASCII: Self = Self { colours: Colours::None, palette: Palette::Dark, utf8: false };
+
+        /// Of 256 colours.
+        pub(crate) const COLOURS: Self =
+            Self { colours: Colours::Indexed, palette: Palette::Dark, utf8: true };
     }
 
     fn detect(pairs: &[(&str, &str)]) -> Theme {
-        Theme::detect(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned()))
+        chosen(ThemeChoice::Default, false, pairs)
+    }
+
+    fn chosen(theme: ThemeChoice, ascii: bool, pairs: &[(&str, &str)]) -> Theme {
+        let settings = ScreenSettings { theme, ascii, ..ScreenSettings::default() };
+        Theme::detect(settings, |name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned()))
     }
 
     #[test]
@@ -161,6 +202,22 @@ mod tests {
         assert_eq!(detect(&[("TERM", "xterm-256color")]).colours, Colours::Indexed);
         assert!(!detect(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")]).utf8);
         assert!(detect(&[("LC_CTYPE", "C.utf8"), ("LANG", "C")]).utf8);
+    }
+
+    #[test]
+    fn the_settings_choose_and_no_color_and_the_locale_limit() {
+        let utf8 = ("LANG", "C.UTF-8");
+        let many = ("TERM", "xterm-256color");
+        assert_eq!(chosen(ThemeChoice::Mono, false, &[many, utf8]), Theme::MONO);
+        assert!(!chosen(ThemeChoice::Default, true, &[many, utf8]).utf8);
+        let light = chosen(ThemeChoice::Light, false, &[many, utf8]);
+        assert_ne!(light.note(), detect(&[many, utf8]).note());
+        let bright = chosen(ThemeChoice::HighContrast, false, &[many, utf8]);
+        assert_eq!(bright.dim(), bright.plain(), "nothing is dimmed");
+        assert_eq!(
+            chosen(ThemeChoice::Light, false, &[many, utf8, ("NO_COLOR", "1")]).note(),
+            Theme::MONO.note()
+        );
     }
 
     #[test]

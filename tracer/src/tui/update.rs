@@ -1,10 +1,14 @@
 //! What happens to the model. Pure: what has to be done outside is returned.
 
 use super::compare::{self, After};
+use super::copy;
+use super::keys;
 use super::layout;
 use super::message::{Command, Control, Effect, Exit, Message, View};
 use super::model::{Model, Overlay, Prompt, Screen, Sort, Subject};
+use super::mouse;
 use super::rows::{ProcessKey, RowKey};
+use super::save::Format;
 use super::travel;
 use crate::columns::{self, Row, Scope};
 use crate::timeline::Transport;
@@ -17,6 +21,10 @@ const SIGINT: i32 = 2;
 
 /// Takes one message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    // What the key before led to has been read.
+    if matches!(message, Message::Command(_) | Message::Type(_) | Message::Click(..)) {
+        model.told = None;
+    }
     // A request may be lost while whoever answers is busy.
     if matches!(message, Message::Snapshot(_))
         && model.watched != model.over_time.as_ref().map(|over| over.wanted)
@@ -42,8 +50,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.keep_selection_visible();
         }
         Message::Snapshot(snapshot) => {
-            model.shown = snapshot;
-            model.refresh();
+            model.set_snapshot(snapshot);
         }
         Message::Run(run) => {
             model.set_run(run);
@@ -60,11 +67,28 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::OverTime(over_time) => model.over_time = Some(over_time),
         Message::Versus(versus) => model.set_versus(versus),
         Message::Compare(command) => return in_comparison(model, command),
+        Message::Told(words) => model.told = Some(words),
+        Message::Click(x, y) => mouse::click(model, x, y),
+        Message::Wheel(by) if keys::TYPING.contains(&model.mode()) || by == 0 => {}
+        Message::Wheel(by) => return take(model, Message::Command(Command::Move(by * mouse::NOTCH))),
         Message::Timeline(timeline) => model.set_timeline(timeline),
         Message::Command(Command::Quit) => return vec![Effect::Exit(Exit::Asked)],
         Message::Command(Command::ToggleRecording) => {
             return vec![Effect::Control(Control::ToggleRecording)];
         }
+        Message::Command(Command::Suspend) => return vec![Effect::Suspend],
+        Message::Command(Command::ToggleMouse) => {
+            model.has_mouse = !model.has_mouse;
+            let words = if model.has_mouse {
+                "the mouse selects rows; Shift with it selects text in most terminals"
+            } else {
+                "the mouse is the terminal's: it selects text"
+            };
+            model.told = Some(words.to_owned());
+            return vec![Effect::Mouse(model.has_mouse)];
+        }
+        Message::Command(Command::CopyRow) => return copied(model, copy::row_words(model)),
+        Message::Command(Command::CopyCommandLine) => return copied(model, copy::command_line(model)),
         Message::Command(Command::Interrupt) => return vec![Effect::Exit(Exit::Signal(SIGINT))],
         Message::Command(command) => match model.overlay {
             None => match travel::asked_by(model, command) {
@@ -77,6 +101,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             }
             Some(Overlay::Filter) => in_filter(model, command),
             Some(Overlay::SortMenu(selected)) => in_menu(model, command, selected),
+            Some(Overlay::SaveMenu(selected)) => {
+                return in_save_menu(model, command, selected).map(Effect::Save).into_iter().collect();
+            }
             Some(Overlay::Help(top)) => in_help(model, command, top),
         },
     }
@@ -95,7 +122,7 @@ fn in_comparison(model: &mut Model, command: compare::Command) -> Vec<Effect> {
     }
 }
 
-fn on_screen(model: &mut Model, command: Command) {
+pub(super) fn on_screen(model: &mut Model, command: Command) {
     match command {
         Command::Open => open_selected(model),
         Command::Back => {
@@ -139,6 +166,10 @@ fn on_screen(model: &mut Model, command: Command) {
             let at = sort_choices(model).iter().position(|&index| index == model.sort().column).unwrap_or(0);
             model.overlay = Some(Overlay::SortMenu(at));
         }
+        Command::OpenSaveMenu => model.overlay = Some(Overlay::SaveMenu(0)),
+        Command::ToggleFollow => model.toggle_follow(),
+        Command::Zero => model.set_zero(true),
+        Command::Unzero => model.set_zero(false),
         Command::OpenFilter => model.overlay = Some(Overlay::Filter),
         Command::OpenHelp => model.overlay = Some(Overlay::Help(0)),
         Command::Move(_) | Command::Page(_) | Command::Top | Command::Bottom => {
@@ -151,6 +182,10 @@ fn on_screen(model: &mut Model, command: Command) {
         // Answered before, or without meaning here.
         Command::Quit
         | Command::Interrupt
+        | Command::Suspend
+        | Command::ToggleMouse
+        | Command::CopyRow
+        | Command::CopyCommandLine
         | Command::ToggleRecording
         | Command::TogglePause
         | Command::TogglePlay
@@ -174,7 +209,7 @@ fn move_on_screen(model: &mut Model, command: Command) {
     }
     let last = model.rows.entries.len().saturating_sub(1);
     let index = moved(command, model.cursor().index, page, last);
-    model.select(index, command != Command::Top);
+    model.choose(index, command != Command::Top);
 }
 
 fn open_selected(model: &mut Model) {
@@ -255,6 +290,46 @@ fn in_menu(model: &mut Model, command: Command, selected: usize) {
             model.overlay = Some(Overlay::SortMenu(selected));
         }
     }
+}
+
+/// The menu of formats; the one to write, once it is chosen.
+fn in_save_menu(model: &mut Model, command: Command, selected: usize) -> Option<Format> {
+    match command {
+        Command::Open => {
+            model.overlay = None;
+            return Format::ALL.get(selected).copied();
+        }
+        Command::Back => model.overlay = None,
+        _ => {
+            let selected = moved(command, selected, layout::table_height(model), Format::ALL.len() - 1);
+            model.overlay = Some(Overlay::SaveMenu(selected));
+        }
+    }
+    None
+}
+
+/// Selects line `at` of the menu that is open.
+pub(super) fn in_menu_at(model: &mut Model, at: usize) {
+    match model.overlay {
+        Some(Overlay::SortMenu(_)) => {
+            let last = sort_choices(model).len().saturating_sub(1);
+            model.overlay = Some(Overlay::SortMenu(at.min(last)));
+        }
+        Some(Overlay::SaveMenu(_)) => {
+            model.overlay = Some(Overlay::SaveMenu(at.min(Format::ALL.len() - 1)));
+        }
+        _ => {}
+    }
+}
+
+/// Copies words, and says so: not every terminal takes them.
+fn copied(model: &mut Model, words: Option<String>) -> Vec<Effect> {
+    let Some(words) = words else {
+        model.told = Some("nothing is selected that could be copied".to_owned());
+        return Vec::new();
+    };
+    model.told = Some(format!("copied, where the terminal allows it: {words}"));
+    vec![Effect::Copy(words)]
 }
 
 fn in_help(model: &mut Model, command: Command, top: usize) {

@@ -39,10 +39,43 @@ pub(crate) struct Left {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Left {
+    /// No control character but those of escapes that the screen itself needs.
+    pub(crate) fn assert_only_our_escapes(&self) {
+        let bytes = &self.bytes;
+        assert!(bytes.len() > 1000, "a screen was drawn");
+        for (at, &byte) in bytes.iter().enumerate() {
+            let around = || {
+                let around = &bytes[at.saturating_sub(20)..bytes.len().min(at + 20)];
+                String::from_utf8_lossy(around).into_owned()
+            };
+            if byte == 0x1b {
+                let rest = &bytes[at + 1..];
+                let end = rest.iter().position(|&byte| (0x40..0x7f).contains(&byte) && byte != b'[');
+                let last = end.map(|end| rest[end]);
+                // Modes, cursor positions, colours, clearing: what a screen needs. Nothing that asks or sets titles.
+                assert!(rest.first() == Some(&b'['), "no CSI: {:?}", around());
+                assert!(
+                    last.is_some_and(|last| b"hlHmJ".contains(&last)),
+                    "a strange escape: {:?}",
+                    around()
+                );
+            } else {
+                assert!(byte >= 0x20 && byte != 0x7f, "control character {byte:#x} in {:?}", around());
+            }
+        }
+    }
+}
+
 impl Terminal {
     /// Runs a shell command in a terminal of 80 by 24.
     pub(crate) fn run(command: &str) -> Self {
-        let size = PtySize { rows: ROWS.get(), cols: COLUMNS.get(), pixel_width: 0, pixel_height: 0 };
+        Self::run_in(command, COLUMNS.get(), ROWS.get())
+    }
+
+    /// Runs a shell command in a terminal of this size.
+    pub(crate) fn run_in(command: &str, columns: u16, rows: u16) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).expect("a pseudo terminal");
         let before = settings(&*pty.master);
         let mut builder = CommandBuilder::new("/bin/sh");
@@ -54,8 +87,9 @@ impl Terminal {
             builder.env(name, value);
         }
         let child = pty.slave.spawn_command(builder).expect("a shell");
+        let (lines, cells) = (rows.try_into().expect("not zero"), columns.try_into().expect("not zero"));
         let seen =
-            Arc::new(Mutex::new(Seen { bytes: Vec::new(), screen: vt100::Parser::new(ROWS, COLUMNS, 0) }));
+            Arc::new(Mutex::new(Seen { bytes: Vec::new(), screen: vt100::Parser::new(lines, cells, 0) }));
         let mut output = pty.master.try_clone_reader().expect("the terminal's output");
         let keyboard = pty.master.take_writer().expect("the terminal's input");
         let shared = Arc::clone(&seen);
@@ -75,6 +109,15 @@ impl Terminal {
     /// The screen as text.
     pub(crate) fn screen(&self) -> String {
         self.seen.lock().expect("nobody panics with it").screen.screen().contents()
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
+        let mut seen = self.seen.lock().expect("nobody panics with it");
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).expect("a terminal that can be resized");
+        let (rows, columns) = (rows.try_into().expect("not zero"), columns.try_into().expect("not zero"));
+        seen.screen.screen_mut().set_size(rows, columns);
     }
 
     /// Presses keys.
@@ -131,6 +174,7 @@ impl Terminal {
         assert!(!screen.alternate_screen(), "left on the alternate screen:\n{}", screen.contents());
         assert!(!screen.hide_cursor(), "the cursor stays hidden");
         assert!(!screen.bracketed_paste() && !screen.application_cursor(), "modes stay set");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse stays ours");
         assert_eq!(settings(&*self.master), self.before, "the terminal's settings are not as they were");
         Left { status: status.exit_code(), bytes: seen.bytes.clone() }
     }

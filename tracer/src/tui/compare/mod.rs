@@ -16,6 +16,7 @@ use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
 
 use crate::compare::Compared;
+use crate::config::ScreenSettings;
 
 use super::Signals;
 use super::message::Exit;
@@ -31,14 +32,14 @@ pub(super) use view::draw;
 ///
 /// # Errors
 /// What the terminal reports: no terminal, or one that is gone.
-pub async fn run(compared: Arc<Compared>) -> io::Result<Exit> {
+pub async fn run(compared: Arc<Compared>, settings: ScreenSettings) -> io::Result<Exit> {
     let mut signals = Signals::new()?;
-    let mut terminal = Terminal::take()?;
+    let mut terminal = Terminal::take(false)?;
     let mut events = EventStream::new().fuse();
-    let theme = Theme::detect(|name| std::env::var(name).ok());
+    let theme = Theme::detect(settings, |name| std::env::var(name).ok());
     let mut model = Model::new(compared, theme, terminal.size()?);
+    let mut dirty = true;
     loop {
-        terminal.draw(|frame| view::view(&model, frame))?;
         tokio::select! {
             biased;
             event = events.next() => match event {
@@ -58,6 +59,13 @@ pub async fn run(compared: Arc<Compared>) -> io::Result<Exit> {
             () = terminal::lost() => {
                 return Err(io::Error::other("a part of tracer panicked; its report is above, please file it"));
             }
+            ready = terminal.ready(), if dirty => {
+                ready?;
+                terminal.draw(|frame| view::view(&model, frame))?;
+                dirty = false;
+                continue;
+            }
         }
+        dirty = true;
     }
 }

@@ -6,35 +6,36 @@ use super::{Binding, Key, Mode};
 use crate::run::Origin;
 use crate::tui::message::{Command, View};
 
-const fn key(code: KeyCode) -> Key {
+pub(super) const fn key(code: KeyCode) -> Key {
     Key { code, modifiers: KeyModifiers::NONE }
 }
 
-const fn char(character: char) -> Key {
+pub(super) const fn char(character: char) -> Key {
     key(KeyCode::Char(character))
 }
 
-const fn ctrl(character: char) -> Key {
+pub(super) const fn ctrl(character: char) -> Key {
     Key { code: KeyCode::Char(character), modifiers: KeyModifiers::CONTROL }
 }
 
-const ANYWHERE: &[Mode] = &[Mode::Table, Mode::Detail, Mode::Filter, Mode::Jump, Mode::SortMenu, Mode::Help];
-const SCREENS: &[Mode] = &[Mode::Table, Mode::Detail];
+const ANYWHERE: &[Mode] =
+    &[Mode::Table, Mode::Detail, Mode::Filter, Mode::Jump, Mode::SortMenu, Mode::SaveMenu, Mode::Help];
+pub(super) const SCREENS: &[Mode] = &[Mode::Table, Mode::Detail];
 const TABLE: &[Mode] = &[Mode::Table];
-const LISTS: &[Mode] = &[Mode::Table, Mode::Detail, Mode::SortMenu, Mode::Help];
-const MENUS: &[Mode] = &[Mode::SortMenu, Mode::Help];
+pub(super) const LISTS: &[Mode] = &[Mode::Table, Mode::Detail, Mode::SortMenu, Mode::SaveMenu, Mode::Help];
+pub(super) const MENUS: &[Mode] = &[Mode::SortMenu, Mode::SaveMenu, Mode::Help];
 const FILTER: &[Mode] = &[Mode::Filter];
 const JUMP: &[Mode] = &[Mode::Jump];
 /// Where characters are typed.
-pub(super) const TYPING: &[Mode] = &[Mode::Filter, Mode::Jump];
+pub(crate) const TYPING: &[Mode] = &[Mode::Filter, Mode::Jump];
 
 /// Of whatever origin.
 pub(super) const EVERY: &[Origin] = &[Origin::Live, Origin::Replay];
 const LIVE: &[Origin] = &[Origin::Live];
 const REPLAY: &[Origin] = &[Origin::Replay];
 
-/// Every binding, the ones a newcomer needs first.
-pub(crate) static BINDINGS: &[Binding] = &[
+/// Every binding but those that move, the ones a newcomer needs first.
+pub(super) static DOING: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Enter)],
         modes: TABLE,
@@ -51,6 +52,15 @@ pub(crate) static BINDINGS: &[Binding] = &[
         label: "Enter",
         footer: Some(("Enter", "sort by it")),
         help: "sort by the selected column",
+        command: Command::Open,
+    },
+    Binding {
+        keys: &[key(KeyCode::Enter)],
+        modes: &[Mode::SaveMenu],
+        origins: EVERY,
+        label: "Enter",
+        footer: Some(("Enter", "write")),
+        help: "write a file in the selected format",
         command: Command::Open,
     },
     Binding {
@@ -495,76 +505,76 @@ pub(crate) static BINDINGS: &[Binding] = &[
         command: Command::View(View::Health),
     },
     Binding {
-        keys: &[key(KeyCode::Down), char('j')],
-        modes: LISTS,
+        keys: &[char('F')],
+        modes: TABLE,
         origins: EVERY,
-        label: "Down j",
+        label: "F",
         footer: None,
-        help: "down",
-        command: Command::Move(1),
+        help: "follow the selected row wherever it goes, or no longer",
+        command: Command::ToggleFollow,
     },
     Binding {
-        keys: &[key(KeyCode::Up), char('k')],
-        modes: LISTS,
-        origins: EVERY,
-        label: "Up k",
-        footer: None,
-        help: "up",
-        command: Command::Move(-1),
-    },
-    Binding {
-        keys: &[key(KeyCode::PageDown), ctrl('d')],
-        modes: LISTS,
-        origins: EVERY,
-        label: "PgDn Ctrl-D",
-        footer: None,
-        help: "a screen down",
-        command: Command::Page(1),
-    },
-    Binding {
-        keys: &[key(KeyCode::PageUp), ctrl('u')],
-        modes: LISTS,
-        origins: EVERY,
-        label: "PgUp Ctrl-U",
-        footer: None,
-        help: "a screen up",
-        command: Command::Page(-1),
-    },
-    Binding {
-        keys: &[char('g')],
+        keys: &[char('z')],
         modes: SCREENS,
         origins: EVERY,
-        label: "g",
-        footer: None,
-        help: "to the first row, and stay on the first as rows move",
-        command: Command::Top,
+        label: "z",
+        footer: Some(("z", "zero")),
+        help: "zero: figures from now on; collection goes on as before",
+        command: Command::Zero,
     },
     Binding {
-        keys: &[key(KeyCode::Home), char('g')],
-        modes: MENUS,
-        origins: EVERY,
-        label: "Home g",
-        footer: None,
-        help: "to the first row, and stay on the first as rows move",
-        command: Command::Top,
-    },
-    Binding {
-        keys: &[char('G')],
+        keys: &[char('Z')],
         modes: SCREENS,
         origins: EVERY,
-        label: "G",
+        label: "Z",
         footer: None,
-        help: "to the last row",
-        command: Command::Bottom,
+        help: "figures from the start again",
+        command: Command::Unzero,
     },
     Binding {
-        keys: &[key(KeyCode::End), char('G')],
-        modes: MENUS,
+        keys: &[char('w')],
+        modes: SCREENS,
         origins: EVERY,
-        label: "End G",
+        label: "w",
+        footer: Some(("w", "write")),
+        help: "write what is shown to a new file: text, JSON or Markdown",
+        command: Command::OpenSaveMenu,
+    },
+    Binding {
+        keys: &[char('y')],
+        modes: SCREENS,
+        origins: LIVE,
+        label: "y",
         footer: None,
-        help: "to the last row",
-        command: Command::Bottom,
+        help: "copy the command line that traces what is selected",
+        command: Command::CopyCommandLine,
+    },
+    Binding {
+        keys: &[char('c')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "c",
+        footer: None,
+        help: "copy the selected row as words",
+        command: Command::CopyRow,
+    },
+    Binding {
+        keys: &[char('M')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "M",
+        footer: None,
+        help: "mouse: listen to it, or leave it to the terminal to select text",
+        command: Command::ToggleMouse,
+    },
+    Binding {
+        keys: &[ctrl('z')],
+        modes: ANYWHERE,
+        origins: EVERY,
+        label: "Ctrl-Z",
+        footer: None,
+        help: "stop, back to the shell; fg comes back, counts stay exact",
+        command: Command::Suspend,
     },
     Binding {
         keys: &[ctrl('c')],

@@ -118,13 +118,20 @@ pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
         let text = format!("filter: {}", human::safe_text(model.filter.text().as_bytes()));
         right.push(Piece::new(text, theme.note(), 1));
     }
+    if let Some(followed) = model.cursor().followed {
+        let is_there = model.selected().is_some_and(|entry| entry.key == followed);
+        let words = if is_there { "following" } else { "following, gone" };
+        right.push(Piece::new(words, theme.note(), 2));
+    }
+    let from_zero = model.counts_from_zero();
+    let (since, style) = if from_zero { ("since zero", theme.note()) } else { ("since start", theme.dim()) };
     match model.scope {
         Scope::Interval => {
             let span = format!("last {}", human::duration(model.shown.recent_ns));
             right.push(Piece::new(span, theme.dim(), 4));
-            right.push(Piece::new("latency since start", theme.dim(), 6));
+            right.push(Piece::new(format!("latency {since}"), style, if from_zero { 1 } else { 6 }));
         }
-        Scope::Total => right.push(Piece::new("since start", theme.dim(), 4)),
+        Scope::Total => right.push(Piece::new(since, style, if from_zero { 1 } else { 4 })),
     }
     put(buffer, area, 0, &justified(left, right, usize::from(area.width)));
 }

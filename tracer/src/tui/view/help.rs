@@ -6,7 +6,8 @@ use ratatui::text::Line;
 
 use super::put;
 use crate::columns::{self, Align};
-use crate::tui::keys;
+use crate::tui::filter;
+use crate::tui::keys::{self, Mode};
 use crate::tui::model::Model;
 
 /// The marks of rows, and what has to be known to read them.
@@ -30,6 +31,10 @@ pub(crate) fn lines(model: &Model) -> Vec<(&'static str, &'static str)> {
     let mut lines = vec![("Keys", "")];
     let bindings = keys::bindings(model.mode_below(), model.run.origin);
     lines.extend(bindings.map(|binding| (binding.label, binding.help)));
+    if model.mode_below() == Mode::Table {
+        lines.extend([("", ""), ("Filter", "")]);
+        lines.extend(filter::LANGUAGE);
+    }
     let columns = model.columns();
     if !columns.is_empty() {
         lines.extend([("", ""), ("Columns", "")]);

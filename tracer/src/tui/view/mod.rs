@@ -25,7 +25,11 @@ use super::model::{Model, Overlay, Screen};
 /// Draws the model over the whole frame.
 pub(crate) fn view(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
-    let buffer = frame.buffer_mut();
+    draw_into(model, area, frame.buffer_mut());
+}
+
+/// Draws the model over an area of a buffer.
+pub(crate) fn draw_into(model: &Model, area: Rect, buffer: &mut Buffer) {
     draw(model, area, buffer);
     model.theme.restrict(buffer);
 }
@@ -47,7 +51,8 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     header::draw_path(model, buffer, regions.path);
     match (model.overlay, model.screen()) {
         (Some(Overlay::Help(top)), _) => help::draw(model, top, buffer, regions.body),
-        (Some(Overlay::SortMenu(selected)), _) => menu::draw(model, selected, buffer, regions.body),
+        (Some(Overlay::SortMenu(selected)), _) => menu::draw_sort(model, selected, buffer, regions.body),
+        (Some(Overlay::SaveMenu(selected)), _) => menu::draw_save(model, selected, buffer, regions.body),
         (_, Screen::Call(..)) => call::draw(model, buffer, regions.body),
         (_, Screen::OverTime(..)) => over_time::draw(model, buffer, regions.body),
         (_, Screen::Health) => health::draw(model, buffer, regions.body),

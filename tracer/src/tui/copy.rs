@@ -1,0 +1,113 @@
+//! What is copied: the selected row as words, or the command line that shows the same.
+
+use super::model::{Model, Screen, Subject};
+use crate::columns::Row;
+use crate::process::Comm;
+use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
+
+/// The selected row, or the call that is open, as `COMM postgres, CALLS/s 4,210, …`.
+pub(crate) fn row_words(model: &Model) -> Option<String> {
+    let selected = model.selected().and_then(|entry| model.row(entry));
+    let row = match model.screen() {
+        Screen::Call(..) => Row::Call(model.call()?),
+        _ => selected?,
+    };
+    let context = model.context();
+    let words: Vec<String> = model
+        .columns()
+        .iter()
+        .filter(|column| column.is_in(model.scope))
+        .map(|column| (column.title, (column.text)(row, &context)))
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(title, text)| format!("{title} {text}"))
+        .collect();
+    Some(words.join(", "))
+}
+
+/// The command line that traces what is selected or open: `sudo tracer -p 1841 -e fsync`.
+pub(crate) fn command_line(model: &Model) -> Option<String> {
+    let selected = model.selected().and_then(|entry| model.row(entry));
+    let mut command = "sudo tracer".to_owned();
+    match (model.screen(), selected) {
+        (Screen::Call(subject, _), _) => {
+            command += &whose(subject);
+            command += &which(model.call()?);
+        }
+        (Screen::Calls(subject), Some(Row::Call(call))) => {
+            command += &whose(subject);
+            command += &which(call);
+        }
+        (_, Some(Row::Process(process))) => command += &whose_row(process),
+        (_, Some(Row::Error(process, call, ErrnoRow { .. }))) => {
+            command += &whose_row(process);
+            command += &which(call);
+            command += " -x";
+        }
+        (_, Some(Row::Open(process, call, _))) => {
+            command += &whose_row(process);
+            command += &which(call);
+        }
+        _ => return None,
+    }
+    Some(command)
+}
+
+fn whose(subject: Subject) -> String {
+    match subject {
+        Subject::All => String::new(),
+        Subject::One(key, comm) => target(key.pid(), comm),
+    }
+}
+
+fn whose_row(process: &ProcessRow) -> String {
+    target(process.id.pid, process.comm)
+}
+
+fn target(pid: u32, comm: Comm) -> String {
+    if pid == 0 { format!(" --comm {}", quoted(comm.as_bytes())) } else { format!(" -p {pid}") }
+}
+
+/// Nothing for the sum of calls that have no name of their own: no option names them.
+fn which(call: &CallRow) -> String {
+    if call.name.ends_with("(others)") {
+        String::new()
+    } else {
+        format!(" -e {}", quoted(call.name.as_bytes()))
+    }
+}
+
+/// A word for a shell, in printable ASCII whatever is in it.
+fn quoted(word: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-+=./:,@%".contains(byte);
+    if !word.is_empty() && word.iter().all(is_plain) {
+        return String::from_utf8_lossy(word).into_owned();
+    }
+    let escaped: String = word
+        .iter()
+        .map(|&byte| match byte {
+            b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+            b' '..=b'~' => char::from(byte).to_string(),
+            _ => format!("\\x{byte:02x}"),
+        })
+        .collect();
+    format!("$'{escaped}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, typed) in [
+            (&b"fsync"[..], "fsync"),
+            (b"i386:getpid", "i386:getpid"),
+            (b"Web Content", "$'Web Content'"),
+            (b"it's", "$'it\\'s'"),
+            (b"", "$''"),
+            (b"x\x1b[2J\xff", "$'x\\x1b[2J\\xff'"),
+        ] {
+            assert_eq!(quoted(word), typed);
+        }
+    }
+}
