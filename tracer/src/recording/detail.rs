@@ -59,6 +59,7 @@ impl Details {
     /// The next row; `moment` tells how times are written.
     pub(super) fn push(&mut self, detail: Detail<'_>, moment: impl Fn(u64) -> i64) {
         let (mut who, mut slow, mut sizes) = (None, Slowest::Nothing, Sizes::default());
+        let mut max_ns = 0;
         match detail {
             Detail::None => {}
             Detail::Process(info) => {
@@ -70,6 +71,7 @@ impl Details {
             }
             Detail::Cell(cell, than) => {
                 slow = slowest_to_say(cell, than);
+                max_ns = cell.max_ns;
                 sizes = Sizes {
                     calls: cell.sizes.calls.wrapping_sub(than.sizes.calls),
                     bytes: cell.sizes.bytes.wrapping_sub(than.sizes.bytes),
@@ -93,7 +95,7 @@ impl Details {
         let (slow_ns, slow) = match slow {
             Slowest::Nothing => (None, None),
             Slowest::None => (Some(0), None),
-            Slowest::Call(slow) => (Some(slow.latency_ns), Some(slow)),
+            Slowest::Call(slow) => (Some(slow.latency_ns).filter(|&ns| ns != max_ns), Some(slow)),
         };
         self.slow_tid.push_option(slow.map(|slow| slow.tid));
         self.slow_since.push_option(slow.map(|slow| moment(slow.enter_ns)));
@@ -225,11 +227,13 @@ pub(super) fn take_cell(
     cell: &mut Cell,
     monotonic: impl Fn(i64) -> u64,
 ) -> Result<(), Damage> {
-    if let Some(latency_ns) = column(columns, row::SLOW_NS).and_then(|column| column.number(at)) {
+    let latency_ns: Option<u64> = column(columns, row::SLOW_NS).and_then(|column| column.number(at));
+    let tid: Option<u32> = column(columns, row::SLOW_TID).and_then(|column| column.number(at));
+    if latency_ns.is_some() || tid.is_some() {
+        let latency_ns = latency_ns.unwrap_or(cell.max_ns);
         if latency_ns > cell.max_ns {
             return Err(nonsense());
         }
-        let tid: Option<u32> = column(columns, row::SLOW_TID).and_then(|column| column.number(at));
         let said: Option<SlowCall> = match tid {
             None => None,
             Some(tid) => Some(SlowCall {

@@ -314,6 +314,7 @@ struct Span {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one is made at a time, and nearly every one is a cell")]
 enum Line<'a> {
     Meta(&'a Meta),
     Process(ProcessLine<'a>),
