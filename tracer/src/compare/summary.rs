@@ -267,9 +267,15 @@ pub fn latency(ns: f64) -> String {
     human::duration(ns.round() as u64)
 }
 
+/// Factors beyond which a number says no more than "anything": the end of an interval of a call that took microseconds
+/// or seconds by chance.
+const MOST: f64 = 9999.0;
+
 /// A change in the form in which people say it: `+20 %`, `-4 %`, and from a factor of two on `3.1x`, `1/15`.
 pub fn factor(ratio: f64) -> String {
     match ratio {
+        r if r > MOST => format!(">{MOST}x"),
+        r if r < 1.0 / MOST && r > 0.0 => format!("<1/{MOST}"),
         r if r >= 1.995 => format!("{}x", digits(r)),
         r if r <= 1.0 / 1.995 && r > 0.0 => format!("1/{}", digits(1.0 / r)),
         r => {
@@ -301,7 +307,6 @@ fn factor_with_interval(ratio: &Ratio) -> String {
 fn digits(factor: f64) -> String {
     match factor {
         f if f < 9.95 => format!("{f:.1}"),
-        f if f < 9999.5 => format!("{f:.0}"),
-        f => human::short_count(f),
+        f => format!("{f:.0}"),
     }
 }

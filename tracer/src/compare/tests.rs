@@ -376,3 +376,10 @@ fn by_cgroup_processes_of_one_service_are_one_row_and_paths_are_shown_safely() {
     assert_eq!(rows[0], (owner("/system.slice/db.service"), Some(Verdict::Slower), None));
     assert_eq!((&rows[1].0, rows.len()), (&owner("/web\\x1b[2J"), 2));
 }
+
+#[test]
+fn factors_are_said_as_people_say_them() {
+    let said: Vec<String> =
+        [1.0, 1.2, 0.96, 3.1, 1.0 / 15.0, 9999.0, 1e8, 1e-8].into_iter().map(factor).collect();
+    assert_eq!(said, ["0 %", "+20 %", "-4.0 %", "3.1x", "1/15", "9999x", ">9999x", "<1/9999"]);
+}

@@ -17,13 +17,13 @@ const BYTES: f64 = 8_388_608.0;
 /// Change from which on a verdict is right.
 const THRESHOLD: f64 = 0.05;
 
-/// Records `steady` for 20 intervals of 100 ms. The result is the median that it measured, in ns.
+/// Records `steady` for 13 intervals of 100 ms. The result is the median that it measured, in ns.
 fn record(file: &Path, bytes: f64) -> f64 {
     let steady = tool::oracle().with_file_name("steady");
     let output = Command::new(tool::tracer())
         .args(["record", "-i", "100ms", "--force", "-o"])
         .arg(file)
-        .args(["--".as_ref(), steady.as_os_str(), "2".as_ref(), format!("{bytes:.0}").as_ref()])
+        .args(["--".as_ref(), steady.as_os_str(), "1.3".as_ref(), format!("{bytes:.0}").as_ref()])
         .output()
         .expect("tracer runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -56,8 +56,8 @@ fn of_read(rows: &[Value]) -> &Value {
 }
 
 /// `TRACER_PAIRS` says how many of each. A round records the program as it is, a fifth slower and a fiftieth
-/// slower; what was recorded as it is is compared with that of the next round, too. 100 rounds take a quarter of
-/// an hour with `--release`.
+/// slower; what was recorded as it is is compared with that of the next round, too. 100 rounds take eight
+/// minutes with `--release`.
 #[test]
 #[ignore = "root"]
 fn steady_programs_are_told_apart_when_they_differ_and_only_then() {

@@ -334,3 +334,38 @@ fn the_largest_size_ends_a_recording_cleanly() {
     assert!((1_000_000..=2 << 20).contains(&bytes) && contents.events > 1_000, "{bytes}");
     signal(oracle.pid, 9);
 }
+
+#[test]
+#[ignore = "loads BPF programs: run as root"]
+fn a_live_run_is_held_against_a_recording_and_a_bad_one_is_refused_before_it_begins() {
+    let place = Place::new();
+    let command = oracle_command(&["errors", "300"]);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let recorded = run(&tracer(), &[&["record", "-o", &place.text, "--"][..], &command].concat(), None);
+    assert!(recorded.status.success(), "{}", recorded.stderr);
+    let json = place.text.clone() + ".json";
+    let against = ["--json", "-o", &json, "--baseline", &place.text, "--"];
+    let held = run(&tracer(), &[&against[..], &command].concat(), None);
+    assert!(held.status.success(), "{}", held.stderr);
+    let lines = fs::read_to_string(&json).expect("what was written");
+    let cells: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("an object"))
+        .filter(|line| line["type"] == "cell" && line["scope"] == "total")
+        .collect();
+    assert!(!cells.is_empty(), "{lines}");
+    for cell in &cells {
+        // The same program makes the same calls.
+        assert_eq!(
+            (&cell["baseline"]["calls"], &cell["baseline"]["errors"]),
+            (&cell["calls"], &cell["errors"])
+        );
+        let is_there = |name: &str| cell[name].is_null() == cell["baseline"][name].is_null();
+        assert!(is_there("p50_ns") && is_there("p99_ns"), "{cell}");
+    }
+    fs::write(&json, "no recording").expect("a file");
+    let refused = run(&tracer(), &[&["--baseline", &json, "--"][..], &command].concat(), None);
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.starts_with("error: cannot read '") && refused.stderr.contains("\nwhy: "));
+    assert!(refused.stdout.is_empty(), "the command did not run: {}", refused.stdout);
+}
