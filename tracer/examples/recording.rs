@@ -1,39 +1,37 @@
 //! Measures writing and reading of recordings. For `cargo xtask bench recording`.
 //!
-//! `recording events FILE`: FILE holds records as they come from the rings. `recording intervals`: an hour of
-//! a busy host. `KEEP=FILE` keeps the recording.
+//! `recording events FILE`: FILE is a recording of events, whose calls are written once more. `recording hour FILE N`:
+//! FILE is a recording of intervals, which is played again and again until an hour is over, with one in N of its
+//! processes. `KEEP=FILE` keeps what is written.
 
 use std::io::{self, Write as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracer::aggregate::Aggregator;
-use tracer::decode::{Record, decode, record_bytes};
+use tracer::decode::{CallEvent, End, Record, decode, record_bytes};
 use tracer::fold::Fold;
-use tracer::histogram::Histogram;
-use tracer::interval::{CallKey, Cell, CellKey, Interval, Sizes, SlowCall};
+use tracer::interval::{CellKey, InFlight, Interval};
 use tracer::ledger::LedgerCounts;
-use tracer::process::ProcessId;
+use tracer::process::{ProcessId, ProcessInfo};
 use tracer::recording::{Item, Kind, Reader, Writer};
 use tracer::run::Meta;
-use tracer_common::abi::Abi;
-use tracer_common::outcome::Outcome;
+use tracer_common::record::kind;
 
 /// Records that the drain thread hands over at once, about.
 const CHUNK: usize = 4096;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (Some("events"), Some(path)) => events(&std::fs::read(path)?),
-        (Some("intervals"), None) => intervals(),
-        _ => Err("usage: recording events FILE | recording intervals".into()),
+    match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (Some("events"), Some(path), None) => events(&std::fs::read(path)?),
+        (Some("hour"), Some(path), share) => hour(&std::fs::read(path)?, share.map_or(Ok(1), |n| n.parse())?),
+        _ => Err("usage: recording events FILE | recording hour FILE [SHARE]".into()),
     }
 }
 
-fn events(raw: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
-    let args = has_args(raw);
-    let (chunks, calls) = chunks(raw, args);
+fn events(recorded: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let args = Reader::open(recorded)?.meta().args;
+    let (chunks, calls) = chunks(&records_in(recorded)?, args);
     // Memory that the file goes to is there before the clock runs.
     let mut file = vec![0; 20 * calls];
     for round in 0..3 {
@@ -83,10 +81,35 @@ fn events(raw: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Whether the first call says so.
-fn has_args(raw: &[u8]) -> bool {
-    let whole = |args| records(raw, args).take(1000).all(|record| decode(record).is_ok());
-    whole(true)
+/// The records of a recording as they came from the rings.
+fn records_in(recorded: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let (mut reader, mut raw) = (Reader::open(recorded)?, Vec::new());
+    let mut take = |record: &Record| match record {
+        Record::Call(event) => raw.extend(call_record(event)),
+        Record::Process(event) => raw.extend(event.to_record()),
+    };
+    while reader.next_with_events(&mut take)?.is_some() {}
+    Ok(raw)
+}
+
+/// The record that `decode` reads as this call.
+fn call_record(event: &CallEvent) -> Vec<u8> {
+    let (kind, latency_ns, ret) = match event.end {
+        End::Returned { latency_ns, ret, .. } => (kind::CALL, latency_ns, ret),
+        End::Denied { errno } => (kind::DENIED, 0, -i64::from(errno)),
+        End::NeverReturns => (kind::NO_RETURN, 0, 0),
+        End::Died => (kind::DIED, 0, 0),
+    };
+    let mut bytes = vec![kind, event.call.abi as u8];
+    bytes.extend(u16::from(event.args.is_some()).to_ne_bytes());
+    bytes.extend(event.call.nr.to_ne_bytes());
+    bytes.extend(event.tgid.to_ne_bytes());
+    bytes.extend(event.tid.to_ne_bytes());
+    bytes.extend(event.enter_ns.to_ne_bytes());
+    bytes.extend(latency_ns.to_ne_bytes());
+    bytes.extend(ret.to_ne_bytes());
+    bytes.extend(event.args.iter().flatten().flat_map(|arg| arg.to_ne_bytes()));
+    bytes
 }
 
 fn records(chunk: &[u8], args: bool) -> impl Iterator<Item = &[u8]> {
@@ -124,67 +147,81 @@ fn read(file: &[u8]) -> Result<Vec<Interval>, Box<dyn std::error::Error>> {
     Ok(found)
 }
 
-/// 200 cells a second for an hour, each with some forty filled buckets.
-fn intervals() -> Result<(), Box<dyn std::error::Error>> {
-    const SECOND: u64 = 1_000_000_000;
-    let mut random = fastrand::Rng::with_seed(1);
-    let meta = Meta { start_ns: SECOND, arch: std::env::consts::ARCH.to_owned(), ..Meta::default() };
+/// An hour as the recording in `file` goes, faster than it went. Processes that began in it are others each time.
+fn hour(file: &[u8], share: u32) -> Result<(), Box<dyn std::error::Error>> {
+    const HOUR_NS: u64 = 3_600_000_000_000;
+    let meta = Reader::open(file)?.meta().clone();
+    let mut intervals = read(file)?;
+    for interval in &mut intervals {
+        interval.cells.retain(|key, _| key.process.pid.is_multiple_of(share));
+        interval.processes.retain(|id, _| id.pid.is_multiple_of(share));
+        interval.in_flight.retain(|open| open.process.pid.is_multiple_of(share));
+    }
+    let (first_ns, last_ns) = match (intervals.first(), intervals.last()) {
+        (Some(first), Some(last)) => (first.start_ns, last.end_ns),
+        _ => return Err("nothing is in it".into()),
+    };
     let mut writer = Writer::new(Vec::new(), &meta, Kind::Intervals)?;
-    for second in 1..=3600 {
-        let mut interval =
-            Interval { start_ns: second * SECOND, end_ns: (second + 1) * SECOND, ..Interval::default() };
-        for index in 0..200u32 {
-            let process = ProcessId { pid: 1000 + index / 20, start_ns: 77 };
-            let made = CallKey { abi: Abi::X86_64, nr: (index % 20) as i32 };
-            let (mut cell, mut histogram) = (Cell::default(), Histogram::new());
-            for _ in 0..random.u32(50..400) {
-                let scale = 200.0 * f64::from(1 + index % 20);
-                let latency_ns = (scale * (1.0 + 3.0 * random.f64()) * (1.5 * random.f64()).exp()) as u64;
-                let outcome = if random.u8(..) < 5 { Outcome::Error(11) } else { Outcome::Success };
-                cell.record(outcome, latency_ns, &mut histogram);
-            }
-            cell.latencies = Arc::new(histogram);
-            let enter_ns = second * SECOND + random.u64(..SECOND);
-            detail(&mut cell, index, enter_ns, &mut random);
-            interval.ledger.aggregated += cell.calls;
-            interval.cells.insert(CellKey { process, call: made }, cell);
+    let (mut cells, mut writing) = (0, Duration::ZERO);
+    for round in 0..HOUR_NS.div_ceil(last_ns - first_ns) {
+        let later = round * (last_ns - first_ns);
+        let again = |id: ProcessId| match id.start_ns {
+            // The clocks that these are on differ by the time that the host has slept.
+            start_ns if start_ns >= first_ns => ProcessId { start_ns: start_ns + later, ..id },
+            _ => id,
+        };
+        for interval in intervals.iter().take_while(|interval| interval.end_ns + later - first_ns <= HOUR_NS)
+        {
+            let key = |key: &CellKey| CellKey { process: again(key.process), ..*key };
+            let open = |open: &InFlight| InFlight {
+                process: again(open.process),
+                enter_ns: open.enter_ns + later,
+                ..*open
+            };
+            let info = |info: &ProcessInfo| ProcessInfo { as_of_ns: info.as_of_ns + later, ..info.clone() };
+            let shifted = Interval {
+                start_ns: interval.start_ns + later,
+                end_ns: interval.end_ns + later,
+                cells: interval.cells.iter().map(|(at, cell)| (key(at), cell.clone())).collect(),
+                processes: interval.processes.iter().map(|(id, known)| (again(*id), info(known))).collect(),
+                in_flight: interval.in_flight.iter().map(open).collect(),
+                ledger: interval.ledger,
+            };
+            cells += shifted.cells.len();
+            let start = Instant::now();
+            writer.interval(&shifted)?;
+            writing += start.elapsed();
         }
-        writer.interval(&interval)?;
     }
     let file = writer.finish()?;
     let start = Instant::now();
     let mut reader = Reader::open(file.as_slice())?;
-    let (mut aggregator, mut found) = (Aggregator::new(), 0);
-    // As every reader does: an hour in memory would be more than memory.
+    let mut found = 0;
+    while let Some(item) = reader.next()? {
+        found += usize::from(matches!(item, Item::Interval(_)));
+    }
+    let reading = start.elapsed();
+    let start = Instant::now();
+    let mut reader = Reader::open(file.as_slice())?;
+    let mut aggregator = Aggregator::new();
     while let Some(item) = reader.next()? {
         if let Item::Interval(interval) = item {
             aggregator.merge(&interval);
-            found += 1;
         }
     }
+    let (both, total) = (start.elapsed(), aggregator.snapshot().all.calls);
     writeln!(
         io::stdout(),
-        "{found} intervals, {} calls, {:.1} MiB; read in {:.2} s",
-        aggregator.snapshot().all.calls,
+        "{found} intervals, {:.0} cells a second, {total} calls, {:.1} MiB, {:.1} bytes a cell; \
+         written in {:.2} s, read in {:.2} s, read and merged by one thread in {:.2} s",
+        cells as f64 / 3600.0,
         file.len() as f64 / f64::from(1 << 20),
-        start.elapsed().as_secs_f64(),
+        file.len() as f64 / cells as f64,
+        writing.as_secs_f64(),
+        reading.as_secs_f64(),
+        both.as_secs_f64(),
     )?;
     keep(&file)
-}
-
-/// What is told of single calls: a third of the syscalls move bytes, and a quarter now and then take a millisecond.
-fn detail(cell: &mut Cell, index: u32, enter_ns: u64, random: &mut fastrand::Rng) {
-    let ret = random.i64(1..65_536);
-    if index.is_multiple_of(3) {
-        let bytes = cell.calls * random.u64(20..8_000);
-        cell.sizes = Sizes { calls: cell.calls, bytes, small: cell.calls / random.u64(1..9) };
-    }
-    if index.is_multiple_of(4) && random.bool() {
-        let latency_ns = random.u64(1_000_000..900_000_000);
-        cell.max_ns = cell.max_ns.max(latency_ns);
-        let tid = 1000 + index / 20 + random.u32(0..4);
-        cell.slowest = Arc::from([SlowCall { latency_ns, enter_ns, tid, ret, args: None }]);
-    }
 }
 
 /// Leaves the file where it is asked for.

@@ -30,7 +30,7 @@ pub struct Aggregator {
     recent_ns: u64,
     ledger: LedgerCounts,
     recent_ledger: LedgerCounts,
-    processes: BTreeMap<ProcessId, Process>,
+    processes: Processes,
     /// Ended processes by the time they were first known to be ended, oldest first.
     exited: Vec<ProcessId>,
     folded: BTreeMap<Comm, Folded>,
@@ -41,6 +41,9 @@ pub struct Aggregator {
     names: FxHashMap<ProcessId, Comm>,
     watch: Watch,
 }
+
+/// What is known of each process. They are looked up for every cell and put in order for a snapshot only.
+type Processes = FxHashMap<ProcessId, Process>;
 
 /// What is known of each syscall of somebody.
 type Calls = FxHashMap<CallKey, Call>;
@@ -133,7 +136,7 @@ impl Call {
     }
 }
 
-impl Known for BTreeMap<ProcessId, Process> {
+impl Known for Processes {
     fn cell(&self, key: CellKey) -> Option<&Cell> {
         self.get(&key.process)?.calls.get(&key.call).map(|call| &call.total)
     }
@@ -234,7 +237,9 @@ impl Aggregator {
             open.entry(call.process).or_default().entry(call.call).or_default().push(*call);
         }
         let mut processes = Vec::with_capacity(self.processes.len() + self.folded.len());
-        for (id, process) in &self.processes {
+        let mut known: Vec<_> = self.processes.iter().collect();
+        known.sort_unstable_by_key(|(id, _)| **id);
+        for (id, process) in known {
             let row = ProcessRow {
                 id: *id,
                 comm: process.info.comm,

@@ -1,6 +1,8 @@
 //! A latency histogram in the H2 layout: sparse while few buckets are filled, dense after. Merging is
 //! exact; percentiles are derived when somebody asks, never stored or averaged.
 
+use std::slice;
+
 use tracer_common::bucket::{self, BUCKETS, GROUPING_POWER, SPILL_BUCKETS, SPILL_GROUPING_POWER};
 
 /// Filled buckets up to which the sparse form is kept; beyond it a dense array is cheaper to update.
@@ -19,7 +21,9 @@ pub struct Histogram {
 
 #[derive(Clone, Debug)]
 enum Form {
-    /// (bucket, count), sorted by bucket.
+    /// One filled bucket: what most cells of processes that live for a moment have.
+    One((u16, u64)),
+    /// (bucket, count), sorted by bucket; empty or more than one.
     Sparse(Vec<(u16, u64)>),
     Dense(Box<[u64; BUCKETS]>),
 }
@@ -80,6 +84,13 @@ impl Histogram {
         self.count += count;
         match &mut self.form {
             Form::Dense(counts) => counts[index] += count,
+            Form::One(pair) if usize::from(pair.0) == index => pair.1 += count,
+            Form::One(pair) => {
+                let mut pairs = vec![*pair, (index as u16, count)];
+                pairs.sort_unstable();
+                self.form = Form::Sparse(pairs);
+            }
+            Form::Sparse(pairs) if pairs.is_empty() => self.form = Form::One((index as u16, count)),
             Form::Sparse(pairs) => match pairs.binary_search_by_key(&(index as u16), |pair| pair.0) {
                 Ok(at) => pairs[at].1 += count,
                 Err(at) if pairs.len() < SPARSE_LIMIT => pairs.insert(at, (index as u16, count)),
@@ -94,12 +105,17 @@ impl Histogram {
 
     /// From (bucket index, count) of the filled buckets, lowest first; `None` if they are not in this order,
     /// beyond the layout, or add up to more than a `u64`.
-    pub fn from_indexed(filled: impl Iterator<Item = (u16, u64)>) -> Option<Self> {
-        let mut pairs: Vec<(u16, u64)> = Vec::with_capacity(filled.size_hint().0.min(BUCKETS));
+    pub fn from_indexed(filled: impl ExactSizeIterator<Item = (u16, u64)>) -> Option<Self> {
+        let is_one = filled.len() == 1;
+        let mut pairs: Vec<(u16, u64)> =
+            Vec::with_capacity(if is_one { 0 } else { filled.len().min(BUCKETS) });
         let (mut total, mut next) = (0u64, 0);
         for (bucket, count) in filled {
             if bucket < next || usize::from(bucket) >= BUCKETS || count == 0 {
                 return None;
+            }
+            if is_one {
+                return Some(Self { count, form: Form::One((bucket, count)) });
             }
             next = bucket + 1;
             total = total.checked_add(count)?;
@@ -126,6 +142,11 @@ impl Histogram {
 
     /// Adds everything in `other`.
     pub fn merge(&mut self, other: &Self) {
+        if let Form::Dense(counts) = &mut self.form {
+            other.indexed().for_each(|(index, count)| counts[index] += count);
+            self.count += other.count;
+            return;
+        }
         for (index, count) in other.indexed() {
             self.add(index, count);
         }
@@ -139,6 +160,7 @@ impl Histogram {
     /// Memory behind it.
     pub fn bytes(&self) -> usize {
         match &self.form {
+            Form::One(_) => 0,
             Form::Sparse(pairs) => pairs.capacity() * size_of::<(u16, u64)>(),
             Form::Dense(counts) => size_of_val(&**counts),
         }
@@ -152,6 +174,7 @@ impl Histogram {
     /// Memory beside the value itself, in bytes.
     pub fn heap_bytes(&self) -> usize {
         match &self.form {
+            Form::One(_) => 0,
             Form::Sparse(pairs) => pairs.capacity() * size_of::<(u16, u64)>(),
             Form::Dense(counts) => size_of_val(&counts[..]),
         }
@@ -169,6 +192,7 @@ impl Histogram {
     /// (bucket index, count) of the filled buckets, lowest first.
     pub fn indexed(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         let (sparse, dense): (&[(u16, u64)], &[u64]) = match &self.form {
+            Form::One(pair) => (slice::from_ref(pair), &[]),
             Form::Sparse(pairs) => (pairs, &[]),
             Form::Dense(counts) => (&[], &counts[..]),
         };

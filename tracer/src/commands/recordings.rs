@@ -17,7 +17,7 @@ use crate::config::SettingsError;
 use crate::export::Feed;
 use crate::human::safe_text;
 use crate::interval::Interval;
-use crate::recording::{End, Item, Kind, Mark, ReadError, Reader};
+use crate::recording::{End, Item, Kind, Mark, ReadError, Reader, read_ahead};
 use crate::run::Meta;
 use crate::sieve::{Sieve, Wanted};
 use crate::span::{Bounds, Selection, Span};
@@ -104,7 +104,7 @@ struct Progress<R> {
 }
 
 /// Where a recording comes from.
-type Input = BufReader<Progress<Box<dyn Read>>>;
+type Input = BufReader<Progress<Box<dyn Read + Send>>>;
 
 impl<R: Read> Read for Progress<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -139,7 +139,7 @@ fn open(path: &Path, name: &str) -> Result<Reader<Input>, OpenError> {
         },
         error,
     };
-    let (inner, size): (Box<dyn Read>, u64) = if is_stdin(path) {
+    let (inner, size): (Box<dyn Read + Send>, u64) = if is_stdin(path) {
         if io::stdin().is_terminal() {
             return Err(failed(io::Error::other("standard input is a terminal")));
         }
@@ -251,18 +251,31 @@ impl Recording {
 
     /// Reads all of it, with times on the common clock. What cannot be read ends it uncleanly.
     pub(super) fn read(&mut self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<Contents> {
+        let is_pipe = self.opened.is_some();
         let mut reader = self.reader()?;
         let mut seen = Seen::new(self);
-        let end = loop {
-            match reader.next() {
-                Ok(Some(item)) => {
-                    let item = self.on_common_clock(item);
-                    seen.note(&item);
-                    visit(item)?;
+        let mut take = |item| {
+            let item = self.on_common_clock(item);
+            seen.note(&item);
+            visit(item)
+        };
+        let read = if is_pipe {
+            loop {
+                match reader.next() {
+                    Ok(Some(item)) => take(item)?,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
                 }
-                Ok(None) => break reader.end().cloned(),
-                Err(error) => break Some(End::Unclean { why: error.to_string() }),
             }
+        } else {
+            match read_ahead(&mut reader, take) {
+                Ok(visited) => Ok(visited?),
+                Err(error) => Err(error),
+            }
+        };
+        let end = match read {
+            Ok(()) => reader.end().cloned(),
+            Err(error) => Some(End::Unclean { why: error.to_string() }),
         };
         Ok(seen.finish(end, reader.bytes_read()))
     }

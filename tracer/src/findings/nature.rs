@@ -1,7 +1,5 @@
 //! What can be expected of a syscall: how soon it returns, and in which ways it fails in healthy programs.
 
-use std::borrow::Cow;
-
 use crate::interval::CallKey;
 use crate::syscalls;
 
@@ -38,21 +36,12 @@ pub(super) enum Nature {
     Unknown,
 }
 
-/// The name without the table it is from.
-pub(super) fn plain_name(call: CallKey) -> Cow<'static, str> {
-    let name = syscalls::name(call);
-    match name.find(':') {
-        Some(at) => Cow::Owned(name[at + 1..].to_owned()),
-        None => name,
-    }
-}
-
 /// How soon it should return.
 pub(super) fn nature(call: CallKey) -> Nature {
     if syscalls::waits_by_design(call) {
         return Nature::Waits;
     }
-    match &*plain_name(call) {
+    match &*syscalls::plain_name(call) {
         "recv" | "recvfrom" | "recvmsg" | "recvmmsg" | "recvmmsg_time64" | "send" | "sendto" | "sendmsg"
         | "sendmmsg" => Nature::Peer,
         "read" | "readv" | "write" | "writev" | "sendfile" | "sendfile64" | "splice" | "tee" | "vmsplice"
@@ -76,13 +65,13 @@ pub fn is_prompt(call: CallKey) -> bool {
 
 /// Whether it is how threads wait for other threads.
 pub(super) fn waits_for_threads(call: CallKey) -> bool {
-    matches!(&*plain_name(call), "futex" | "futex_time64" | "futex_wait" | "futex_waitv")
+    matches!(&*syscalls::plain_name(call), "futex" | "futex_time64" | "futex_wait" | "futex_waitv")
 }
 
 /// Whether what has been waited for arrives by it.
 pub(super) fn receives(call: CallKey) -> bool {
     matches!(
-        &*plain_name(call),
+        &*syscalls::plain_name(call),
         "read" | "readv" | "recv" | "recvfrom" | "recvmsg" | "recvmmsg" | "recvmmsg_time64"
     )
 }
@@ -90,7 +79,7 @@ pub(super) fn receives(call: CallKey) -> bool {
 /// Whether it makes data durable.
 pub(super) fn is_sync(call: CallKey) -> bool {
     matches!(
-        &*plain_name(call),
+        &*syscalls::plain_name(call),
         "fsync" | "fdatasync" | "sync_file_range" | "sync_file_range2" | "msync" | "sync" | "syncfs"
     )
 }
@@ -98,7 +87,7 @@ pub(super) fn is_sync(call: CallKey) -> bool {
 /// Whether it looks a file up by name, so that ENOENT is an answer rather than a failure.
 pub(super) fn is_lookup(call: CallKey) -> bool {
     matches!(
-        &*plain_name(call),
+        &*syscalls::plain_name(call),
         "open"
             | "openat"
             | "openat2"
@@ -128,7 +117,7 @@ pub(super) fn is_lookup(call: CallKey) -> bool {
 /// Whether ENOSPC of it speaks of a file system; of others it means other limits (watches, semaphores).
 pub(super) fn takes_space(call: CallKey) -> bool {
     matches!(
-        &*plain_name(call),
+        &*syscalls::plain_name(call),
         "write"
             | "writev"
             | "pwrite64"
@@ -182,7 +171,7 @@ pub fn is_expected(call: CallKey, errno: u16) -> bool {
     if is_lookup(call) && matches!(errno, ENOENT | ENOTDIR) {
         return true;
     }
-    match &*plain_name(call) {
+    match &*syscalls::plain_name(call) {
         // Asking whether a descriptor is a terminal, or what kind of device it is.
         "ioctl" => matches!(errno, ENOTTY | EINVAL | ENODEV | ENOTSUP | ENXIO),
         // Asking for permission is what it is for.

@@ -1,9 +1,9 @@
 //! Reads and writes that move next to nothing, by the thousand.
 
-use super::nature::plain_name;
 use super::step::Step;
 use super::{Evidence, Hit, Rule};
 use crate::interval::CallKey;
+use crate::syscalls;
 
 /// Calls a second that moved something; fewer cost nobody anything.
 const CALLS_PER_S: f64 = 2_000.0;
@@ -39,7 +39,7 @@ pub(super) fn find(step: &Step<'_>, hits: &mut Vec<Hit>) {
 /// that a protocol gives them.
 fn is_read_or_write(call: CallKey) -> bool {
     matches!(
-        &*plain_name(call),
+        &*syscalls::plain_name(call),
         "read"
             | "readv"
             | "pread64"

@@ -94,6 +94,11 @@ pub(super) fn find_slow(step: &Step<'_>, before: &Before, hits: &mut Vec<Hit>) {
     for (&process, activity) in &step.processes {
         let clock = Clock { step, before, process, activity };
         for call in clock.calls() {
+            // Nearly every call ends here, and the rest is not cheap.
+            if clock.busy_ns(call) as f64 / (step.over_ns().max(1) as f64) < SLOW_SHARE.min(THROUGHOUT_SHARE)
+            {
+                continue;
+            }
             if is_sync(call) || receives(call) || matches!(nature(call), Nature::Waits | Nature::Unknown) {
                 continue;
             }

@@ -25,10 +25,17 @@ pub(super) struct Step<'a> {
 
 impl<'a> Step<'a> {
     pub(super) fn new(interval: &'a Interval, known: &'a dyn Known) -> Self {
-        let mut processes: BTreeMap<ProcessId, Activity<'a>> = BTreeMap::new();
-        for (key, cell) in &interval.cells {
-            processes.entry(key.process).or_default().cells.insert(key.call, cell);
-        }
+        // Trees are made several times faster from what is sorted than one by one.
+        let mut cells: Vec<(CellKey, &Cell)> =
+            interval.cells.iter().map(|(key, cell)| (*key, cell)).collect();
+        cells.sort_unstable_by_key(|(key, _)| *key);
+        let of_one = |cells: &[(CellKey, &'a Cell)]| Activity {
+            cells: cells.iter().map(|(key, cell)| (key.call, *cell)).collect(),
+            open: BTreeMap::new(),
+        };
+        let by_process = cells.chunk_by(|(one, _), (next, _)| one.process == next.process);
+        let mut processes: BTreeMap<ProcessId, Activity<'a>> =
+            by_process.map(|cells| (cells[0].0.process, of_one(cells))).collect();
         for open in &interval.in_flight {
             processes.entry(open.process).or_default().open.entry(open.call).or_default().push(*open);
         }

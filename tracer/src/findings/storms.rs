@@ -1,8 +1,10 @@
 //! Calls that fail at high rates: one call over and over, or lookups of files that are not there.
 
-use super::nature::{errno, is_expected, is_lookup, plain_name};
+use super::nature::{errno, is_expected, is_lookup};
 use super::step::Step;
 use super::{Hit, Rule};
+use crate::interval::Cell;
+use crate::syscalls;
 
 /// Failures a second of one call that make a storm.
 const RETRIES_PER_S: f64 = 100.0;
@@ -29,10 +31,10 @@ pub(super) fn find_retries(step: &Step<'_>, hits: &mut Vec<Hit>) {
             for (&code, &count) in &cell.errors {
                 let enough = match code {
                     // How an uncontended lock is lost, or a wait begun too late: part of a lock that works.
-                    errno::EAGAIN if crate::syscalls::waits_by_design(call) => continue,
+                    errno::EAGAIN if syscalls::waits_by_design(call) => continue,
                     errno::EAGAIN => SPINS_PER_S,
                     _ if is_expected(call, code) => continue,
-                    _ if plain_name(call) == "connect" => CONNECTS_PER_S,
+                    _ if syscalls::plain_name(call) == "connect" => CONNECTS_PER_S,
                     _ => RETRIES_PER_S,
                 };
                 if step.per_second(count) >= enough && count as f64 >= cell.calls as f64 * FAILING_SHARE {
@@ -45,11 +47,18 @@ pub(super) fn find_retries(step: &Step<'_>, hits: &mut Vec<Hit>) {
 
 /// Looks for processes whose lookups mostly find nothing. What it names is the call with most of them.
 pub(super) fn find_searches(step: &Step<'_>, hits: &mut Vec<Hit>) {
+    let missed = |cell: &Cell| {
+        let of = |errno| cell.errors.get(&errno).copied().unwrap_or(0);
+        of(errno::ENOENT) + of(errno::ENOTDIR)
+    };
     for (&process, activity) in &step.processes {
+        // Most find what they look for; what each call is for need not be asked.
+        if activity.cells.values().all(|cell| missed(cell) == 0) {
+            continue;
+        }
         let (mut lookups, mut missing, mut most) = (0, 0, None);
         for (&call, cell) in activity.cells.iter().filter(|(call, _)| is_lookup(**call)) {
-            let count = cell.errors.get(&errno::ENOENT).copied().unwrap_or(0)
-                + cell.errors.get(&errno::ENOTDIR).copied().unwrap_or(0);
+            let count = missed(cell);
             lookups += cell.calls;
             missing += count;
             if most.is_none_or(|(_, seen, _)| count > seen) {

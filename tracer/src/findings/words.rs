@@ -1,6 +1,6 @@
 //! Findings in words: one line each, the call first, then the figures, then since when.
 
-use super::nature::{errno, plain_name, receives};
+use super::nature::{errno, receives};
 use super::{Evidence, Finding, Rule};
 use crate::columns::age;
 use crate::human;
@@ -86,7 +86,9 @@ impl Finding {
         let Evidence::Errors { errno: code, .. } = self.evidence else { return None };
         match (self.rule, code) {
             (Rule::DescriptorExhaustion, errno::ENFILE) => Some("no file left on this host"),
-            (Rule::DescriptorExhaustion, _) if plain_name(self.call).starts_with("inotify_init") => {
+            (Rule::DescriptorExhaustion, _)
+                if syscalls::plain_name(self.call).starts_with("inotify_init") =>
+            {
                 Some("no inotify instance left")
             }
             (Rule::DescriptorExhaustion, _) => Some("no descriptor left"),

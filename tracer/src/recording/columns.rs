@@ -3,7 +3,7 @@
 
 use arrow_buffer::{ArrowNativeType, ToByteSlice as _};
 
-use super::encode::Body;
+use super::encode::{Body, Shape};
 
 /// Which rows have a value. Most columns are all one or all the other, which costs nothing.
 #[derive(Debug, Default)]
@@ -62,11 +62,11 @@ impl Validity {
     fn encode(&self, body: &mut Body) {
         body.node(self.rows, self.nulls);
         if self.nulls == 0 {
-            body.buffer(&[]);
+            body.buffer(&[], Shape::Plain);
         } else if self.bits.is_empty() {
             body.zeros(self.rows.div_ceil(8));
         } else {
-            body.buffer(&self.bits);
+            body.buffer(&self.bits, Shape::Plain);
         }
     }
 }
@@ -127,7 +127,7 @@ impl<T: ArrowNativeType> Numbers<T> {
         if self.validity.nulls == self.validity.rows {
             body.zeros(size_of_val(self.values.as_slice()));
         } else {
-            body.buffer(self.values.as_slice().to_byte_slice());
+            body.buffer(self.values.as_slice().to_byte_slice(), Shape::Plain);
         }
     }
 }
@@ -158,7 +158,7 @@ impl Flags {
 
     pub(super) fn encode(&self, body: &mut Body) {
         self.validity.encode(body);
-        body.buffer(&self.values);
+        body.buffer(&self.values, Shape::Plain);
     }
 }
 
@@ -192,7 +192,7 @@ impl Offsets {
         if self.0.last() == Some(&0) {
             body.zeros(size_of_val(self.0.as_slice()));
         } else {
-            body.buffer(self.0.as_slice().to_byte_slice());
+            body.buffer(self.0.as_slice().to_byte_slice(), Shape::Rising);
         }
     }
 }
@@ -270,7 +270,7 @@ impl Text {
     pub(super) fn encode(&self, body: &mut Body) {
         self.validity.encode(body);
         self.offsets.encode(body);
-        body.buffer(&self.bytes);
+        body.buffer(&self.bytes, Shape::Plain);
     }
 }
 
@@ -301,11 +301,11 @@ impl<T: ArrowNativeType> Lists<T> {
         self.items.clear();
     }
 
-    pub(super) fn encode(&self, body: &mut Body) {
+    pub(super) fn encode(&self, body: &mut Body, shape: Shape) {
         self.ends.encode(body);
         body.node(self.items.len(), 0);
-        body.buffer(&[]);
-        body.buffer(self.items.as_slice().to_byte_slice());
+        body.buffer(&[], Shape::Plain);
+        body.buffer(self.items.as_slice().to_byte_slice(), shape);
     }
 }
 
@@ -365,7 +365,7 @@ impl Ends {
 
     pub(super) fn encode(&self, body: &mut Body) {
         body.node(self.rows(), 0);
-        body.buffer(&[]);
+        body.buffer(&[], Shape::Plain);
         self.0.encode(body);
     }
 }

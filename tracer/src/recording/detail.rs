@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::batch::{Column, Damage};
 use super::columns::{Lists, Numbers, Text, TextLists};
-use super::encode::Body;
+use super::encode::{Body, Shape};
 use super::reader::nonsense;
 use super::rows::push_as_text;
 use super::schema::row;
@@ -134,9 +134,9 @@ impl Details {
         self.cmdline.encode(body);
         self.cmdline_bytes.encode(body);
         self.cgroup.encode(body);
-        self.thread_tids.encode(body);
+        self.thread_tids.encode(body, Shape::Plain);
         self.thread_comms.encode(body);
-        self.args.encode(body);
+        self.args.encode(body, Shape::Plain);
         self.slow_tid.encode(body);
         self.slow_since.encode(body);
         self.slow_ns.encode(body);

@@ -15,7 +15,7 @@ use arrow_schema::Schema;
 use flatbuffers::{FlatBufferBuilder, UnionWIPOffset, WIPOffset};
 use rustc_hash::FxHashMap;
 use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
+use zstd::zstd_safe::{CParameter, Strategy};
 
 use super::schema::Kind;
 
@@ -32,12 +32,26 @@ const LEVEL_OF_EVENTS: i32 = 1;
 /// And where a second has a few hundred rows: it is written once, kept for long and read often.
 const LEVEL_OF_INTERVALS: i32 = 6;
 
+/// What the numbers of a buffer are like. It decides how they compress, not what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Values as they come.
+    Plain,
+    /// Offsets: each a little more than the one before.
+    Rising,
+    /// Small counts in wide numbers.
+    Counts,
+}
+
 /// The buffers of one batch.
 pub(super) struct Body {
     bytes: Vec<u8>,
     nodes: Vec<FieldNode>,
     buffers: Vec<Buffer>,
-    compressor: Compressor<'static>,
+    plain: Compressor<'static>,
+    /// For shapes that have a compressor of their own in recordings of this kind.
+    rising: Option<Compressor<'static>>,
+    counts: Option<Compressor<'static>>,
     scratch: Vec<u8>,
     /// Compressed zeros by length: columns without a value are all the same.
     zeros: FxHashMap<usize, Vec<u8>>,
@@ -46,23 +60,35 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn new(kind: Kind) -> io::Result<Self> {
-        let mut compressor = match kind {
-            Kind::Intervals => Compressor::new(LEVEL_OF_INTERVALS)?,
-            Kind::Events => Compressor::new(LEVEL_OF_EVENTS)?,
-        };
-        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-        if kind == Kind::Events {
+        let (plain, rising, counts) = match kind {
+            // Half of an interval recording would be offsets: nothing but the optimal parser, with the shortest
+            // matches there are, finds that three of their four bytes repeat. Measured on a busy host: offsets 49 %
+            // and counts 22 % smaller than at the level of the rest, the file 22 %.
+            Kind::Intervals => {
+                let of = |set: &[CParameter]| compressor(LEVEL_OF_INTERVALS, set).map(Some);
+                let rising = [
+                    CParameter::Strategy(Strategy::ZSTD_btopt),
+                    CParameter::MinMatch(3),
+                    CParameter::SearchLog(1),
+                ];
+                let counts = [CParameter::Strategy(Strategy::ZSTD_dfast), CParameter::MinMatch(5)];
+                (compressor(LEVEL_OF_INTERVALS, &[])?, of(&rising)?, of(&counts)?)
+            }
             // Our columns are short numbers with runs of equal bytes between them: shorter matches than level 1
             // looks for by itself, found through a table that stays in the first-level cache. Measured on real
             // calls: 6 % smaller and 6 % faster.
-            compressor.set_parameter(CParameter::MinMatch(5))?;
-            compressor.set_parameter(CParameter::HashLog(10))?;
-        }
+            Kind::Events => {
+                let plain = [CParameter::MinMatch(5), CParameter::HashLog(10)];
+                (compressor(LEVEL_OF_EVENTS, &plain)?, None, None)
+            }
+        };
         Ok(Self {
             bytes: Vec::new(),
             nodes: Vec::new(),
             buffers: Vec::new(),
-            compressor,
+            plain,
+            rising,
+            counts,
             scratch: Vec::new(),
             zeros: FxHashMap::default(),
             failed: None,
@@ -73,9 +99,9 @@ impl Body {
         self.nodes.push(FieldNode::new(rows as i64, nulls as i64));
     }
 
-    pub(super) fn buffer(&mut self, raw: &[u8]) {
+    pub(super) fn buffer(&mut self, raw: &[u8], shape: Shape) {
         if !raw.is_empty()
-            && let Err(error) = self.compress(raw)
+            && let Err(error) = self.compress(raw, shape)
         {
             self.failed = Some(error);
         }
@@ -94,7 +120,7 @@ impl Body {
         match self.zeros.entry(len) {
             Entry::Occupied(kept) => self.scratch.clone_from(kept.get()),
             Entry::Vacant(place) => {
-                if let Err(error) = compress(&mut self.compressor, &vec![0; len], &mut self.scratch) {
+                if let Err(error) = compress(&mut self.plain, &vec![0; len], &mut self.scratch) {
                     self.failed = Some(error);
                 }
                 place.insert(self.scratch.clone());
@@ -103,8 +129,13 @@ impl Body {
         self.append(true, len);
     }
 
-    fn compress(&mut self, raw: &[u8]) -> io::Result<()> {
-        compress(&mut self.compressor, raw, &mut self.scratch)
+    fn compress(&mut self, raw: &[u8], shape: Shape) -> io::Result<()> {
+        let own = match shape {
+            Shape::Plain => None,
+            Shape::Rising => self.rising.as_mut(),
+            Shape::Counts => self.counts.as_mut(),
+        };
+        compress(own.unwrap_or(&mut self.plain), raw, &mut self.scratch)
     }
 
     /// Adds what is in `scratch`, with its length before it, and what is needed to stay aligned.
@@ -140,6 +171,13 @@ impl Body {
         self.bytes.clear();
         self.failed.take().map_or(Ok(()), Err)
     }
+}
+
+fn compressor(level: i32, parameters: &[CParameter]) -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(level)?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    parameters.iter().try_for_each(|parameter| compressor.set_parameter(*parameter))?;
+    Ok(compressor)
 }
 
 fn compress(compressor: &mut Compressor, raw: &[u8], into: &mut Vec<u8>) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The interval that is being read: its rows so far, and whether they can be true.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow_buffer::ArrowNativeType;
@@ -35,8 +36,14 @@ pub(super) struct Open {
     calls: u64,
     /// Whether the rows that end the interval have begun.
     closing: bool,
+    /// Memory of what was gathered, and of the interval before.
     bytes: usize,
+    closed_bytes: usize,
     interval: Interval,
+    /// Of the cells that were counted.
+    check: u64,
+    /// What is known of a cell before its row; making one allocates.
+    nothing: Cell,
     sums: Sums,
 }
 
@@ -57,7 +64,7 @@ fn pairs(
     keys: usize,
     counts: usize,
     at: usize,
-) -> Result<impl Iterator<Item = (u16, u64)>, Damage> {
+) -> Result<impl ExactSizeIterator<Item = (u16, u64)>, Damage> {
     let keys: &[u16] = columns.get(keys).ok_or_else(nonsense)?.list(at);
     let counts: &[u64] = columns.get(counts).ok_or_else(nonsense)?.list(at);
     if keys.len() != counts.len() || keys.windows(2).any(|pair| pair[0] >= pair[1]) {
@@ -75,7 +82,10 @@ impl Open {
             calls: 0,
             closing: false,
             bytes: 0,
+            closed_bytes: 0,
             interval: Interval::default(),
+            check: 0,
+            nothing: nothing(),
             sums: Sums::default(),
         }
     }
@@ -109,6 +119,11 @@ impl Open {
             return Err(Damage::new("an interval claims to be larger than any recording has"));
         }
         Ok(())
+    }
+
+    /// Memory of the interval that was closed last.
+    pub(super) fn item_bytes(&self) -> usize {
+        self.closed_bytes
     }
 
     /// Rows so far.
@@ -187,18 +202,31 @@ impl Open {
         monotonic: impl Fn(i64) -> u64,
     ) -> Result<(), Damage> {
         let key = CellKey { process: Self::process(columns, at)?, call: call_key(columns, at)? };
-        let known = self.interval.cells.remove(&key);
-        if known.is_some() && self.fold.is_none() {
-            return Err(nonsense());
-        }
-        let mut cell = cell(known.as_ref().unwrap_or(&Cell::default()), columns, at)?;
+        let known = if self.fold.is_some() { self.interval.cells.remove(&key) } else { None };
+        let mut cell = cell(known.as_ref().unwrap_or(&self.nothing), columns, at)?;
         detail::take_cell(columns, at, &mut cell, monotonic)?;
         self.needs(size_of::<(CellKey, Cell)>() + cell.heap_bytes())?;
-        // Without any: events that the whole interval does not have under this key.
-        if known.is_none() || cell.calls > 0 {
-            self.interval.cells.insert(key, cell);
+        if self.fold.is_none() {
+            // It is in the cache now; once all of them are there it no longer is.
+            self.count(&key, &cell);
+        } else if known.is_some() && cell.calls == 0 {
+            // Events that the whole interval does not have under this key.
+            return Ok(());
         }
-        Ok(())
+        match self.interval.cells.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(cell);
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(nonsense()),
+        }
+    }
+
+    /// Takes a cell whose figures will not change into the sums.
+    fn count(&mut self, key: &CellKey, cell: &Cell) {
+        self.check = self.check.wrapping_add(verify::check_cell(key, cell));
+        self.sums.calls = self.sums.calls.saturating_add(cell.calls);
+        self.sums.total_ns = self.sums.total_ns.saturating_add(cell.total_ns);
     }
 
     pub(super) fn take_info(&mut self, columns: &[Column], at: usize, as_of_ns: u64) -> Result<(), Damage> {
@@ -251,23 +279,32 @@ impl Open {
         if self.rows != rows + 1 {
             return Err(Damage::new("a part of it is missing"));
         }
-        self.interval.start_ns = start_ns;
-        for cell in self.interval.cells.values() {
-            self.sums.calls = self.sums.calls.saturating_add(cell.calls);
-            self.sums.total_ns = self.sums.total_ns.saturating_add(cell.total_ns);
+        let mut interval = std::mem::take(&mut self.interval);
+        interval.start_ns = start_ns;
+        if self.fold.is_some() {
+            interval.cells.iter().for_each(|(key, cell)| self.count(key, cell));
         }
         if self.sums.calls >= IMPOSSIBLE || self.sums.total_ns == u64::MAX {
             return Err(Damage::new("its figures add up to more than any recording has"));
         }
-        if verify::check(&self.interval) != check {
+        if std::mem::take(&mut self.check) != check {
             return Err(Damage::new("the figures of an interval are not those that were written"));
         }
         self.unfinished = 0;
         self.calls = 0;
         self.closing = false;
-        self.bytes = 0;
-        Ok(std::mem::take(&mut self.interval))
+        self.closed_bytes = std::mem::take(&mut self.bytes);
+        self.nothing = nothing();
+        // The next one will have about as many.
+        self.interval.cells.reserve(interval.cells.len());
+        Ok(interval)
     }
+}
+
+/// An empty cell whose empty parts nobody else counts references of: the default ones are shared by all threads, which
+/// would wait for each other at every cell.
+fn nothing() -> Cell {
+    Cell { slowest: Arc::from([]), threads: Arc::from([]), ..Cell::default() }
 }
 
 /// The cell in row `at`, which says what `known` does not.
@@ -276,24 +313,6 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
         Ok(known.wrapping_add(number::<u64>(columns, index, at)?))
     };
     let extreme = |index: usize| columns.get(index).and_then(|column| column.number(at)).unwrap_or(0);
-    let mut cell = Cell {
-        calls: sum(known.calls, row::CALLS)?,
-        interrupted: sum(known.interrupted, row::INTERRUPTED)?,
-        denied: sum(known.denied, row::DENIED)?,
-        no_return: sum(known.no_return, row::NO_RETURN)?,
-        died: sum(known.died, row::DIED)?,
-        total_ns: sum(known.total_ns, row::TOTAL)?,
-        min_ns: extreme(row::MIN),
-        max_ns: extreme(row::MAX),
-        ..known.clone()
-    };
-    for (errno, calls) in pairs(columns, row::ERRNOS, row::ERRNO_CALLS, at)? {
-        let count = cell.errors.entry(errno).or_default();
-        *count = count.wrapping_add(calls);
-        if *count == 0 {
-            cell.errors.remove(&errno);
-        }
-    }
     let buckets = pairs(columns, row::BUCKETS, row::BUCKET_CALLS, at)?;
     let latencies = if known.latencies.is_empty() {
         Histogram::from_indexed(buckets)
@@ -308,7 +327,28 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
         counts.sort_unstable();
         Histogram::from_indexed(counts.into_iter())
     };
-    cell.latencies = Arc::new(latencies.ok_or_else(nonsense)?);
+    let mut cell = Cell {
+        calls: sum(known.calls, row::CALLS)?,
+        errors: known.errors.clone(),
+        interrupted: sum(known.interrupted, row::INTERRUPTED)?,
+        denied: sum(known.denied, row::DENIED)?,
+        no_return: sum(known.no_return, row::NO_RETURN)?,
+        died: sum(known.died, row::DIED)?,
+        total_ns: sum(known.total_ns, row::TOTAL)?,
+        min_ns: extreme(row::MIN),
+        max_ns: extreme(row::MAX),
+        latencies: Arc::new(latencies.ok_or_else(nonsense)?),
+        slowest: Arc::clone(&known.slowest),
+        threads: Arc::clone(&known.threads),
+        sizes: known.sizes,
+    };
+    for (errno, calls) in pairs(columns, row::ERRNOS, row::ERRNO_CALLS, at)? {
+        let count = cell.errors.entry(errno).or_default();
+        *count = count.wrapping_add(calls);
+        if *count == 0 {
+            cell.errors.remove(&errno);
+        }
+    }
     let mut errors = 0u64;
     for count in cell.errors.values() {
         errors = errors.checked_add(*count).ok_or_else(nonsense)?;

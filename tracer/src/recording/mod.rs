@@ -4,6 +4,7 @@
 //! what is read comes from strangers, so every size is checked against a cap before anything is allocated,
 //! and whatever is wrong ends the reading with the good part before it.
 
+mod ahead;
 mod batch;
 mod calls;
 mod columns;
@@ -22,6 +23,7 @@ use std::io;
 
 use crate::interval::Interval;
 
+pub use ahead::read_ahead;
 pub use detail::SLOW_NS;
 pub use reader::Reader;
 pub use repair::{Repaired, repair};

@@ -128,6 +128,11 @@ impl<R: Read> Reader<R> {
         self.messages.bytes_read()
     }
 
+    /// Memory of the last interval that was read, about.
+    pub(super) fn item_bytes(&self) -> usize {
+        self.open.item_bytes()
+    }
+
     /// Bytes and rows from the beginning to the last place, between two batches, that cuts no interval.
     pub(super) fn good(&self) -> (u64, u64) {
         (self.good_bytes, self.good_rows)
@@ -213,8 +218,8 @@ fn column(columns: &[Column], index: usize) -> Result<&Column, Damage> {
     columns.get(index).ok_or_else(nonsense)
 }
 
-fn abi_named(name: &str) -> Option<Abi> {
-    Abi::ALL.into_iter().find(|abi| abi.name() == name)
+fn abi_named(name: &[u8]) -> Option<Abi> {
+    Abi::ALL.into_iter().find(|abi| abi.name().as_bytes() == name)
 }
 
 impl Layout {
@@ -227,11 +232,11 @@ impl Layout {
     #[inline]
     fn call(self, columns: &[Column], at: usize) -> Result<Option<CallEvent>, Damage> {
         let Some(nr) = column(columns, call::NR)?.number(at) else { return Ok(None) };
-        let abi = match column(columns, call::ABI)?.text(at) {
+        let abi = match column(columns, call::ABI)?.bytes(at) {
             None => self.native,
             Some(name) => abi_named(name).ok_or_else(nonsense)?,
         };
-        let ended = column(columns, call::ENDED)?.text(at);
+        let ended = column(columns, call::ENDED)?.bytes(at);
         let errno: Option<u16> = column(columns, call::ERRNO)?.number(at);
         let end = match (ended, errno) {
             (None, _) => {
@@ -239,9 +244,9 @@ impl Layout {
                 let latency_ns = column(columns, call::LATENCY)?.number(at).ok_or_else(nonsense)?;
                 decode::End::Returned { outcome: classify(abi, nr, ret), latency_ns, ret }
             }
-            (Some("denied"), Some(errno @ 1..=4095)) => decode::End::Denied { errno },
-            (Some("no_return"), None) => decode::End::NeverReturns,
-            (Some("died"), None) => decode::End::Died,
+            (Some(b"denied"), Some(errno @ 1..=4095)) => decode::End::Denied { errno },
+            (Some(b"no_return"), None) => decode::End::NeverReturns,
+            (Some(b"died"), None) => decode::End::Died,
             _ => return Err(nonsense()),
         };
         let mut args = None;
@@ -269,10 +274,10 @@ impl Layout {
         rows: &[Column],
         place: usize,
     ) -> Result<Option<ProcessEvent>, Damage> {
-        let what = match column(rows, row::KIND)?.text(place) {
-            Some("seen") => ProcessChange::Seen,
-            Some("exec") => ProcessChange::Exec,
-            Some("exit") => ProcessChange::Exit,
+        let what = match column(rows, row::KIND)?.bytes(place) {
+            Some(b"seen") => ProcessChange::Seen,
+            Some(b"exec") => ProcessChange::Exec,
+            Some(b"exit") => ProcessChange::Exit,
             _ => return Ok(None),
         };
         Ok(Some(ProcessEvent {
@@ -289,13 +294,13 @@ impl Layout {
 
     /// Takes row `at`, which is no event.
     fn other(self, columns: &[Column], at: usize, open: &mut Open) -> Result<Option<Item>, Damage> {
-        let kind = column(columns, row::KIND)?.text(at).ok_or_else(nonsense)?;
+        let kind = column(columns, row::KIND)?.bytes(at).ok_or_else(nonsense)?;
         let time: i64 = column(columns, row::TIME)?.number(at).ok_or_else(nonsense)?;
         let time_ns = self.monotonic(time);
         let since = || -> Result<u64, Damage> {
             column(columns, row::SINCE)?.number(at).map(|since| self.monotonic(since)).ok_or_else(nonsense)
         };
-        if kind == "mark" {
+        if kind == b"mark" {
             let text = column(columns, row::TEXT)?.text(at).ok_or_else(nonsense)?;
             if text.len() > Mark::MAX_BYTES {
                 return Err(nonsense());
@@ -305,11 +310,11 @@ impl Layout {
         }
         open.take_row(time_ns)?;
         match kind {
-            "cell" => open.take_cell(columns, at, |time| self.monotonic(time))?,
-            "process" => open.take_info(columns, at, since()?)?,
-            "in_flight" => open.take_in_flight(columns, at, since()?)?,
-            "ledger" => open.take_ledger(columns, at)?,
-            "interval" => {
+            b"cell" => open.take_cell(columns, at, |time| self.monotonic(time))?,
+            b"process" => open.take_info(columns, at, since()?)?,
+            b"in_flight" => open.take_in_flight(columns, at, since()?)?,
+            b"ledger" => open.take_ledger(columns, at)?,
+            b"interval" => {
                 let rows: u64 = column(columns, row::VALUE)?.number(at).ok_or_else(nonsense)?;
                 let check = column(columns, row::CHECK)?.number(at).ok_or_else(nonsense)?;
                 return open.close(since()?, rows, check).map(|interval| Some(Item::Interval(interval)));
@@ -333,6 +338,6 @@ pub(super) fn comm(columns: &[Column], at: usize) -> Result<Comm, Damage> {
 
 /// The call in row `at`.
 pub(super) fn call_key(columns: &[Column], at: usize) -> Result<CallKey, Damage> {
-    let abi = column(columns, row::ABI)?.text(at).and_then(abi_named).ok_or_else(nonsense)?;
+    let abi = column(columns, row::ABI)?.bytes(at).and_then(abi_named).ok_or_else(nonsense)?;
     Ok(CallKey { abi, nr: column(columns, row::NR)?.number(at).ok_or_else(nonsense)? })
 }

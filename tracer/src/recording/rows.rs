@@ -3,7 +3,7 @@
 
 use super::columns::{Flags, Lists, Numbers, Text};
 use super::detail::{Detail, Details};
-use super::encode::Body;
+use super::encode::{Body, Shape};
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, Cell, CellKey, InFlight};
 use crate::process::{Comm, ProcessId, ProcessInfo};
@@ -264,10 +264,10 @@ impl Rows {
         self.total.encode(body);
         self.min.encode(body);
         self.max.encode(body);
-        self.errnos.encode(body);
-        self.errno_calls.encode(body);
-        self.buckets.encode(body);
-        self.bucket_calls.encode(body);
+        self.errnos.encode(body, Shape::Plain);
+        self.errno_calls.encode(body, Shape::Counts);
+        self.buckets.encode(body, Shape::Plain);
+        self.bucket_calls.encode(body, Shape::Counts);
         self.counter.encode(body);
         self.value.encode(body);
         self.text.encode(body);

@@ -17,8 +17,8 @@ pub(super) fn check(interval: &Interval) -> u64 {
     interval.cells.iter().fold(0, |sum, (key, cell)| sum.wrapping_add(check_cell(key, cell)))
 }
 
-/// FNV-1a over 64-bit words instead of bytes.
-fn check_cell(key: &CellKey, cell: &Cell) -> u64 {
+/// The part of one cell: FNV-1a over 64-bit words instead of bytes.
+pub(super) fn check_cell(key: &CellKey, cell: &Cell) -> u64 {
     let mut hash = BASIS;
     let mut word = |word: u64| hash = (hash ^ word).wrapping_mul(PRIME);
     word(u64::from(key.process.pid));

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use rustc_hash::FxHashMap;
 
 use super::calls::{Calls, STAGED};
-use super::encode::{Body, END_MARKER, schema_message};
+use super::encode::{Body, END_MARKER, Shape, schema_message};
 use super::rows::{Row, Rows};
 use super::schema::{self, Kind};
 use super::verify;
@@ -240,7 +240,7 @@ impl<W: Write> Writer<W> {
             Some(events) => {
                 events.calls.encode(&mut self.body);
                 self.body.node(self.rows.len(), 0);
-                self.body.buffer(&[]);
+                self.body.buffer(&[], Shape::Plain);
                 self.rows.encode(&mut self.body);
                 events.calls.clear();
                 (events.first_ns, events.last_ns) = (0, 0);

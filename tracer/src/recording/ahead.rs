@@ -1,0 +1,89 @@
+//! Reading on a thread of its own, so that decoding and whatever is done with what was read go on side by side.
+
+use std::io::Read;
+use std::sync::mpsc;
+use std::thread;
+
+use super::{Item, ReadError, Reader};
+
+/// Memory of intervals that may wait to be visited. A larger one waits alone.
+const ROOM_BYTES: usize = 16 << 20;
+
+/// Items that may wait.
+const QUEUE: usize = 64;
+
+/// Hands every item to `visit`, in order, until that fails. Not for pipes: the end waits for a read that has begun.
+pub fn read_ahead<R: Read + Send, E>(
+    reader: &mut Reader<R>,
+    mut visit: impl FnMut(Item) -> Result<(), E>,
+) -> Result<Result<(), E>, ReadError> {
+    let (sender, items) = mpsc::sync_channel(QUEUE);
+    let (visited, visits) = mpsc::channel();
+    thread::scope(|scope| {
+        let decoding = scope.spawn(move || {
+            let mut waiting = 0;
+            while let Some(item) = reader.next()? {
+                let bytes = reader.item_bytes();
+                waiting += bytes;
+                if sender.send((item, bytes)).is_err() {
+                    break;
+                }
+                waiting -= visits.try_iter().sum::<usize>();
+                while waiting > ROOM_BYTES
+                    && let Ok(bytes) = visits.recv()
+                {
+                    waiting -= bytes;
+                }
+            }
+            Ok(())
+        });
+        for (item, bytes) in items {
+            if let Err(error) = visit(item) {
+                return Ok(Err(error));
+            }
+            // Nobody asks once everything is read.
+            let _ = visited.send(bytes);
+        }
+        match decoding.join() {
+            Ok(outcome) => outcome.map(Ok),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::Kind;
+    use crate::recording::tests::fixture::{any_steps, read, record};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn items_come_in_order_and_reading_stops_where_the_visitor_does(
+            steps in any_steps(true), events in any::<bool>(), cut in 0.0f64..1.0, stop in 0usize..20,
+        ) {
+            let kind = if events { Kind::Events } else { Kind::Intervals };
+            let (_, mut file) = record(&steps, kind, true);
+            file.truncate((file.len() as f64 * (0.5 + cut)) as usize);
+            let Ok((expected, end)) = read(&file) else { return Ok(()) };
+            let mut reader = Reader::open(file.as_slice()).expect("a recording");
+            let mut found = Vec::new();
+            let outcome = read_ahead(&mut reader, |item| {
+                if found.len() == stop {
+                    return Err("enough");
+                }
+                found.push(item);
+                Ok(())
+            });
+            let whole = expected.len() <= stop;
+            prop_assert_eq!(outcome.expect("read"), if whole { Ok(()) } else { Err("enough") });
+            prop_assert_eq!(&found[..], &expected[..stop.min(expected.len())]);
+            if whole {
+                prop_assert_eq!(reader.end(), Some(&end));
+            }
+        }
+    }
+}
