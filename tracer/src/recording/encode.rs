@@ -76,10 +76,13 @@ impl Body {
             }
             // Our columns are short numbers with runs of equal bytes between them: shorter matches than level 1
             // looks for by itself, found through a table that stays in the first-level cache. Measured on real
-            // calls: 6 % smaller and 6 % faster.
+            // calls: 6 % smaller and 6 % faster. What does not repeat is left as it is instead of being given a code
+            // of its own (that is what a target length does here), offsets always are: two bytes a call more, of
+            // the fourteen there are, and a fifth of the time less.
             Kind::Events => {
-                let plain = [CParameter::MinMatch(5), CParameter::HashLog(10)];
-                (compressor(LEVEL_OF_EVENTS, &plain)?, None, None)
+                let plain = [CParameter::MinMatch(5), CParameter::HashLog(10), CParameter::TargetLength(1)];
+                let rising = compressor(LEVEL_OF_EVENTS, &[CParameter::TargetLength(4)])?;
+                (compressor(LEVEL_OF_EVENTS, &plain)?, Some(rising), None)
             }
         };
         Ok(Self {
