@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::oracle::OracleLedger;
 use crate::report::plain_name;
-use crate::tool::{Family, Tracing, oracle_command, require_program, tell, wait_for};
+use crate::tool::{Family, Tracing, oracle_command, require_program, tell, tracer, wait_for};
 
 /// Calls and errors by name, from the table of `strace -c`.
 fn strace_counts(table: &Path) -> BTreeMap<String, (u64, u64)> {
@@ -112,6 +112,31 @@ impl Launch {
         self.shell.id()
     }
 
+    /// strace with these options, attached while the shell waits in its read.
+    fn attach_strace(&self, options: &[&str], output: &Path) -> Child {
+        let strace = require_program("strace");
+        let pid = self.pid().to_string();
+        wait_for("the shell to wait", || {
+            let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+            call.starts_with("0 ").then_some(())
+        });
+        let strace = Command::new(&strace)
+            .args(options)
+            .args(["-p", &pid, "-o"])
+            .arg(output)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace starts");
+        wait_for("strace to attach", || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            (!status.contains("TracerPid:\t0\n")).then_some(())
+        });
+        // It interrupts the read next, and the shell begins it again: nothing shows when that is done.
+        thread::sleep(Duration::from_millis(500));
+        strace
+    }
+
     pub(crate) fn run(mut self) {
         let mut stdin = self.shell.stdin.take().expect("a pipe was asked for");
         stdin.write_all(b"go\n").expect("the shell reads");
@@ -122,29 +147,11 @@ impl Launch {
 
 /// Runs `command` once under strace and the tracer together and compares every row.
 fn assert_like_strace(family: Family, command: &[&str]) {
-    let strace = require_program("strace");
     let directory = tempfile::tempdir().expect("a directory");
     let table = directory.path().join("table");
     let launch = Launch::prepare(command);
     let pid = launch.pid().to_string();
-    // Nothing is traced before the shell waits in its read.
-    wait_for("the shell to wait", || {
-        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-        call.starts_with("0 ").then_some(())
-    });
-    let mut strace = Command::new(&strace)
-        .args(["-f", "-c", "-p", &pid, "-o"])
-        .arg(&table)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("strace starts");
-    wait_for("strace to attach", || {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        (!status.contains("TracerPid:\t0\n")).then_some(())
-    });
-    // It interrupts the read next, and the shell begins it again: nothing shows when that is done.
-    thread::sleep(Duration::from_millis(500));
+    let mut strace = launch.attach_strace(&["-f", "-c"], &table);
     let tracing = Tracing::attach(family, &["-f", "-p", &pid]);
     launch.run();
     let report = tracing.finish().report();
@@ -187,7 +194,93 @@ fn assert_like_strace(family: Family, command: &[&str]) {
     assert!(theirs.len() > 10, "a real program makes many different calls: {theirs:?}");
 }
 
+/// Calls of each thread in strace text: name and result, in the order in which they were entered. Read without a
+/// word about who wrote it.
+fn calls_in_strace_text(text: &str) -> BTreeMap<u32, Vec<(String, String)>> {
+    let mut calls: BTreeMap<u32, Vec<(String, String)>> = BTreeMap::new();
+    let mut latest: BTreeMap<u32, f64> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let tid: u32 = words.next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{line}"));
+        let time = words.next().unwrap_or_default();
+        assert_eq!(time.split_once('.').map(|(_, micros)| micros.len()), Some(6), "{line}");
+        let time: f64 = time.parse().unwrap_or_else(|_| panic!("{line}"));
+        let rest =
+            line.split_once(words.next().unwrap_or_default()).map_or("", |(before, _)| &line[before.len()..]);
+        if rest.starts_with("+++") || rest.starts_with("---") {
+            continue;
+        }
+        let is_resumed = rest.starts_with("<... ");
+        let of_thread = calls.entry(tid).or_default();
+        if !is_resumed {
+            assert!(*latest.get(&tid).unwrap_or(&0.0) <= time, "in order: {line}");
+            latest.insert(tid, time);
+            let (name, _) = rest.split_once('(').unwrap_or_else(|| panic!("{line}"));
+            of_thread.push((name.to_owned(), String::new()));
+        }
+        // `) = -1 ENOENT (No such file or directory) <0.000012>`; strace explains some results in brackets.
+        if let Some((_, result)) = rest.rsplit_once(" = ") {
+            let words: Vec<&str> = result.split_whitespace().collect();
+            let number = |word: &str| match word.strip_prefix("0x") {
+                Some(digits) => u64::from_str_radix(digits, 16).ok(),
+                None => word.parse::<i64>().ok().map(|number| number as u64),
+            };
+            let value = number(words[0]).map_or("?".to_owned(), |number| (number as i64).to_string());
+            let errno = words.get(1).filter(|word| word.starts_with('E')).map_or("", |word| word);
+            let took = words.last().filter(|word| word.starts_with('<'));
+            if let Some(took) = took {
+                let seconds = took.trim_matches(['<', '>']);
+                assert!(seconds.parse::<f64>().is_ok() && seconds.contains('.'), "{line}");
+            }
+            if let Some(last) = of_thread.last_mut() {
+                last.1 = format!("{value} {errno}");
+            }
+        }
+    }
+    calls
+}
+
 both_families! {
+    /// One run under both: every thread made the same calls with the same results, in the same order.
+    exported_text_is_that_of_strace(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (theirs, recording) = (directory.path().join("strace"), directory.path().join("x.arrows"));
+        let launch = Launch::prepare(&["sh", "-c", "ls /nowhere; cat /etc/hostname | wc -c; true"]);
+        let pid = launch.pid().to_string();
+        let mut strace = launch.attach_strace(&["-f", "-ttt", "-T"], &theirs);
+        let recording = recording.to_str().expect("a path of text");
+        let tracing = Tracing::attach(family, &["-f", "-p", &pid, "--events", "--record", recording]);
+        launch.run();
+        let report = tracing.finish().report();
+        assert!(strace.wait().expect("a child").success(), "strace");
+        if !family.is_exact_here() {
+            tell("NOT COMPARED with strace: raw programs are skipped by this kernel");
+            return;
+        }
+        report.assert_complete();
+        let export = Command::new(tracer()).args(["export", recording, "--to", "strace"]).output().expect("it runs");
+        assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+        let mut ours = calls_in_strace_text(&String::from_utf8(export.stdout).expect("text"));
+        let mut theirs = calls_in_strace_text(&fs::read_to_string(&theirs).expect("strace's text"));
+        // The read in which the shell waited began before we attached.
+        for calls in [&mut ours, &mut theirs] {
+            let shell = calls.get_mut(&pid.parse().expect("a number")).expect("the shell");
+            shell.drain(..shell.iter().position(|(name, _)| name == "execve").expect("it becomes the command"));
+        }
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+        for (tid, calls) in &theirs {
+            // A register, not a result.
+            let plain = |calls: &[(String, String)]| -> Vec<(String, String)> {
+                calls.iter().map(|(name, result)| match name.as_str() {
+                    "rt_sigreturn" => (name.clone(), String::new()),
+                    _ => (name.clone(), result.clone()),
+                }).collect()
+            };
+            assert_eq!(plain(&ours[tid]), plain(calls), "thread {tid}");
+        }
+        assert!(theirs.len() >= 4 && theirs.values().map(Vec::len).sum::<usize>() > 100);
+    }
+
     shell_that_forks(family) {
         assert_like_strace(family, &["sh", "-c", "i=0; while [ $i -lt 50 ]; do /bin/true; i=$((i+1)); done"]);
     }
