@@ -146,6 +146,19 @@ pub const fn record_bytes(kind: u8, args: bool) -> Option<usize> {
     }
 }
 
+/// Calls among records that lie back to back.
+pub fn calls_in(mut records: &[u8], args: bool) -> u64 {
+    let mut calls = 0;
+    while let Some(&first) = records.first()
+        && let Some(bytes) = record_bytes(first, args)
+        && let Some((_, rest)) = records.split_at_checked(bytes)
+    {
+        calls += u64::from(first < kind::SEEN);
+        records = rest;
+    }
+    calls
+}
+
 /// Decodes one record.
 #[inline]
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {

@@ -28,6 +28,9 @@ const MAX_STRANGERS: usize = 4096;
 /// Threads of a process whose names are kept.
 const MAX_NAMED_THREADS: usize = MAX_THREADS;
 
+/// Cells of an interval whose calls have numbers without a name; those beyond share one for each process and ABI.
+const MAX_NAMELESS: usize = 4096;
+
 /// The interval that is being filled, and what is known of the processes in it.
 #[derive(Debug)]
 pub struct Fold {
@@ -38,6 +41,8 @@ pub struct Fold {
     ended: VecDeque<u32>,
     cells: Vec<Filling>,
     cell_of: FxHashMap<(u32, CallKey), usize>,
+    /// Cells of numbers that no table has.
+    nameless: usize,
     /// Where calls of a thread are counted.
     place_of: FxHashMap<(u32, u32, CallKey), Place>,
     /// Places found last, by [`Fold::cache_index`]: most events find theirs here.
@@ -117,6 +122,7 @@ impl Fold {
             ended: VecDeque::new(),
             cells: Vec::new(),
             cell_of: FxHashMap::default(),
+            nameless: 0,
             place_of: FxHashMap::default(),
             cache: Box::new([None; CACHED]),
             strangers: Vec::new(),
@@ -292,6 +298,7 @@ impl Fold {
             interval.cells.entry(key).or_default().merge(&cell);
         }
         self.forget_cells();
+        self.nameless = 0;
         for process in &mut self.processes {
             if std::mem::take(&mut process.news) {
                 process.info.as_of_ns = end_ns;
@@ -436,6 +443,10 @@ impl Fold {
         if let Some(&place) = self.place_of.get(&(tgid, tid, call)) {
             return place;
         }
+        let call = self.counted_as(tgid, call);
+        if let Some(&place) = self.place_of.get(&(tgid, tid, call)) {
+            return place;
+        }
         let index = self.cell_index(tgid, call);
         let threads = &mut self.cells[index].threads;
         let thread = threads.len();
@@ -447,10 +458,23 @@ impl Fold {
         place
     }
 
+    /// Under what a call is counted. A program can make up four billion numbers in one interval; those that have a
+    /// name are few.
+    fn counted_as(&self, tgid: u32, call: CallKey) -> CallKey {
+        let is_bounded = self.nameless < MAX_NAMELESS || syscalls::is_named(call);
+        if is_bounded || self.cell_of.contains_key(&(tgid, call)) {
+            call
+        } else {
+            CallKey { nr: syscalls::OTHERS, ..call }
+        }
+    }
+
     fn cell_index(&mut self, tgid: u32, call: CallKey) -> usize {
+        let call = self.counted_as(tgid, call);
         if let Some(&cell) = self.cell_of.get(&(tgid, call)) {
             return cell;
         }
+        self.nameless += usize::from(!syscalls::is_named(call));
         let process = self.process(tgid);
         self.cells.push(Filling {
             process,

@@ -82,6 +82,10 @@ pub struct Meta {
     pub start_ns: u64,
     /// The same moment in ns since 1970.
     pub start_unix_ns: u64,
+    /// Whether the run was under way already: a recording begun later, or a later segment of one. Its ledger
+    /// counts ends of calls of which it did not count the beginning.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_part: bool,
     /// What the reader must know about these figures.
     pub notices: Vec<String>,
 }

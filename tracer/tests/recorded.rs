@@ -150,8 +150,51 @@ fn the_totals_of_a_recording_are_the_live_ones_to_the_digit() {
         .map(|l| l.to_owned() + "\n")
         .collect();
     assert_eq!(totals, live);
+    assert!(totals.contains("\"balanced\":true") || totals.contains("\"balanced\":false"), "{totals}");
     let every = tracer(directory.path(), &["report", "--json", "--intervals", "a.arrows"]);
     assert_eq!(out(&every).lines().filter(|line| line.contains("\"scope\":\"interval\"")).count(), 60 * 5);
+}
+
+/// As live, where the totals follow the last interval at once. Of a part that somebody picked, every one is shown.
+#[test]
+fn tables_of_the_last_interval_are_those_of_the_totals() {
+    let directory = directory();
+    write(directory.path(), "a.arrows", &meta("db-7"));
+    let tables = |arguments: &[&str]| {
+        let report = tracer(directory.path(), &[&["report", "--intervals", "a.arrows"], arguments].concat());
+        assert!(report.status.success(), "{}", err(&report));
+        out(&report).matches("calls of postgres 1841").count()
+    };
+    assert_eq!(tables(&[]), 59 + 1);
+    assert_eq!(tables(&["--from", "-10s"]), 10 + 1);
+}
+
+/// Ends of calls are counted of which the beginning was not: nothing can be said of the ledger.
+#[test]
+fn the_ledger_of_a_recording_that_began_late_is_not_judged() {
+    let directory = directory();
+    write(directory.path(), "late.arrows", &Meta { is_part: true, ..meta("db-7") });
+    let report = out(&tracer(directory.path(), &["report", "--json", "late.arrows"]));
+    let ledger = report.lines().find(|line| line.contains("\"type\":\"ledger\"")).expect("a ledger");
+    assert!(ledger.contains("\"balanced\":null"), "{ledger}");
+}
+
+#[test]
+fn an_export_whose_reader_has_gone_is_no_error() {
+    let directory = directory();
+    write(directory.path(), "a.arrows", &meta("db-7"));
+    for format in ["parquet", "csv", "jsonl", "folded"] {
+        let mut export = Command::new(env!("CARGO_BIN_EXE_tracer"))
+            .args(["export", "a.arrows", "--to", format])
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("tracer runs");
+        drop(export.stdout.take());
+        let export = export.wait_with_output().expect("it ends");
+        assert_eq!((export.status.code(), err(&export).as_str()), (Some(0), ""), "{format}");
+    }
 }
 
 #[test]

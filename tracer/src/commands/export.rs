@@ -45,9 +45,11 @@ pub(super) fn run(options: ExportOptions) -> Result<u8> {
     let read = match outcome {
         Ok(read) => read,
         Err(error) => {
-            let gone =
-                error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
-            if gone {
+            // A library may have wrapped what the pipe said.
+            let gone = |cause: &(dyn std::error::Error + 'static)| {
+                cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+            };
+            if error.chain().any(gone) {
                 return Ok(exit_status::FINE);
             }
             // Half an export looks like a whole one.

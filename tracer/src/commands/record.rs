@@ -1,9 +1,11 @@
 //! `tracer record`: attach and write, with one line on stderr about how it goes.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rustix::fs::FileType;
 
 use super::recording::{Opened, Recording, RecordingNews, conclude, describe};
 use super::session::{Attached, News, host_name, runtime};
@@ -54,7 +56,8 @@ async fn follow(settings: &RecordSettings, attached: Attached, opened: Opened) -
         }
     };
     let has_command = matches!(settings.tracing.target, Target::Command { .. });
-    let mut status = StatusLine::new(has_command, settings.recording.place == Place::Stdout);
+    let mut status =
+        StatusLine::new(has_command, settings.recording.place == Place::Stdout && is_pipe(&io::stdout()));
     for notice in &session.info.notices {
         status.say(&format!("note: {}", safe_text(notice.as_bytes())));
     }
@@ -107,12 +110,23 @@ fn end_words(outcome: &Outcome) -> &'static str {
     }
 }
 
+/// When there is something to say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    /// All the time, drawn over itself.
+    Drawn,
+    /// Now and then, in lines.
+    Lines,
+    /// At the end: nobody wants it between the output of a command on the same terminal.
+    AtEnd,
+    /// Never: whoever reads the stream draws a screen, on this terminal or on one at the other end of an ssh,
+    /// and has all of it there.
+    Silent,
+}
+
 /// The one line on stderr.
 struct StatusLine {
-    /// Whether it is drawn over itself.
-    in_place: bool,
-    /// Nobody wants it between the output of a command on the same terminal.
-    quiet: bool,
+    voice: Voice,
     drawn: bool,
     written: Instant,
     calls: u64,
@@ -122,12 +136,15 @@ struct StatusLine {
 }
 
 impl StatusLine {
-    fn new(has_command: bool, to_stdout: bool) -> Self {
-        let is_terminal = io::stderr().is_terminal();
+    fn new(has_command: bool, is_followed: bool) -> Self {
+        let voice = match (io::stderr().is_terminal(), has_command) {
+            _ if is_followed => Voice::Silent,
+            (true, true) => Voice::AtEnd,
+            (true, false) => Voice::Drawn,
+            (false, _) => Voice::Lines,
+        };
         Self {
-            // The other end of a pipeline may be drawing a screen on this terminal.
-            in_place: is_terminal && !has_command && !to_stdout,
-            quiet: is_terminal && (has_command || to_stdout),
+            voice,
             drawn: false,
             written: Instant::now(),
             calls: 0,
@@ -144,8 +161,12 @@ impl StatusLine {
         self.ledger.merge(&interval.ledger);
         let start_ns = *self.start_ns.get_or_insert(interval.start_ns);
         self.elapsed_ns = interval.end_ns.saturating_sub(start_ns);
-        let is_due = self.in_place || self.written.elapsed() >= LINE_EVERY;
-        if self.quiet || tick.last || !is_due {
+        let is_due = match self.voice {
+            Voice::Drawn => true,
+            Voice::Lines => self.written.elapsed() >= LINE_EVERY,
+            Voice::AtEnd | Voice::Silent => false,
+        };
+        if tick.last || !is_due {
             return;
         }
         self.written = Instant::now();
@@ -160,7 +181,7 @@ impl StatusLine {
             words.join("  "),
             human::bytes(recording.info().bytes),
         );
-        if self.in_place {
+        if self.voice == Voice::Drawn {
             let width = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
             let line: String = line.chars().take(width.saturating_sub(1)).collect();
             write(&format!("\r{line}\x1b[K"));
@@ -172,6 +193,9 @@ impl StatusLine {
 
     /// A line of its own.
     fn say(&mut self, line: &str) {
+        if self.voice == Voice::Silent {
+            return;
+        }
         let start = if std::mem::take(&mut self.drawn) { "\r\x1b[K" } else { "" };
         write(&format!("{start}{line}\n"));
     }
@@ -187,6 +211,12 @@ impl StatusLine {
         }
         self.say(said);
     }
+}
+
+/// Whether somebody reads it while it is written.
+fn is_pipe(out: &impl AsFd) -> bool {
+    rustix::fs::fstat(out)
+        .is_ok_and(|stat| matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket))
 }
 
 fn write(text: &str) {

@@ -38,10 +38,12 @@ pub(super) fn run(options: ReportOptions) -> Result<u8> {
         json: options.json,
         intervals: options.intervals,
         is_part,
+        began_late: recordings.each.iter().any(|recording| recording.meta.is_part),
         by: options.by,
         limits: options.top.map(|rows| Limits::top(rows as usize)),
         info: run_info(&recordings, &wanted),
         machines: Vec::new(),
+        waiting: Vec::new(),
     };
     if !reader_is_there(report.begin(&recordings))? {
         return Ok(exit_status::FINE);
@@ -82,15 +84,21 @@ struct Machine {
     aggregator: Aggregator,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 struct Report<W: Write> {
     out: BufWriter<W>,
     json: bool,
     intervals: bool,
     is_part: bool,
+    /// Whether a run was under way when its recording began: what its first interval saw the end of, it did not
+    /// see begin.
+    began_late: bool,
     by: By,
     limits: Option<Limits>,
     info: RunInfo,
     machines: Vec<Machine>,
+    /// Tables of the last interval, until another one follows.
+    waiting: Vec<u8>,
 }
 
 impl<W: Write> Report<W> {
@@ -114,7 +122,10 @@ impl<W: Write> Report<W> {
             } else {
                 let snapshot = group::regroup(machine_snapshot(machine, self.is_part), self.by);
                 let limits = self.limits.unwrap_or(Limits::of(Scope::Interval));
-                write_tables_within(&mut self.out, &snapshot, &self.info, Scope::Interval, &limits)?;
+                let mut tables = Vec::new();
+                write_tables_within(&mut tables, &snapshot, &self.info, Scope::Interval, &limits)?;
+                // Of the last one nothing was shown live either: the totals follow it at once.
+                self.out.write_all(&std::mem::replace(&mut self.waiting, tables))?;
             }
         }
         Ok(())
@@ -129,12 +140,16 @@ impl<W: Write> Report<W> {
             }
             if self.by == By::Errno {
                 lines.errnos(&group::errnos(&snapshot), snapshot.end_ns)?;
-            } else if self.is_part {
+            } else if self.is_part || self.began_late {
                 lines.totals_of_part(&snapshot)?;
             } else {
                 lines.totals(&snapshot)?;
             }
         } else {
+            if self.is_part {
+                // Somebody asked for this one as for the others.
+                self.out.write_all(&self.waiting)?;
+            }
             for fact in facts {
                 writeln!(self.out, "{}", fact.line(zone))?;
             }

@@ -81,6 +81,7 @@ impl Attached {
             interval_ns: tracing.interval.as_nanos() as u64,
             start_ns,
             start_unix_ns: unix_ns(),
+            is_part: false,
             notices: info.notices.clone(),
         };
         info.machine = meta.machine();

@@ -311,7 +311,12 @@ impl Recordings {
             return;
         }
         let settings = RecordingSettings::new(Place::Named, Kind::Intervals);
-        let meta = Meta { start_ns: sys::monotonic_ns(), start_unix_ns: unix_ns(), ..self.meta.clone() };
+        let meta = Meta {
+            start_ns: sys::monotonic_ns(),
+            start_unix_ns: unix_ns(),
+            is_part: true,
+            ..self.meta.clone()
+        };
         let started = Opened::new(&settings, &self.meta.target, &self.meta.host)
             .and_then(|opened| self.start(opened, meta, &settings));
         match started {

@@ -273,3 +273,21 @@ fn threads_have_names_until_their_process_becomes_another_program() {
     records.push(news(kind::EXEC, 5, "java"));
     assert_eq!(names(&records), []);
 }
+
+#[test]
+fn numbers_without_a_name_share_a_cell_once_there_are_many() {
+    let mut fold = Fold::new(1);
+    let many = 3 * MAX_NAMELESS as i32;
+    for round in 0..2u64 {
+        for nr in 1_000_000..1_000_000 + many {
+            fold.take(&call(7, nr, 10, 0));
+            fold.take(&call(7, 0, 10, 0));
+        }
+        let interval = fold.close(round + 2, Vec::new(), LedgerCounts::default());
+        assert_eq!(interval.cells.len(), MAX_NAMELESS + 2);
+        let others =
+            interval.cells.iter().find(|(key, _)| key.call.nr == syscalls::OTHERS).expect("the rest");
+        assert_eq!(others.1.calls, 2 * MAX_NAMELESS as u64);
+        assert_eq!(interval.cells.values().map(|cell| cell.calls).sum::<u64>(), 2 * many as u64);
+    }
+}

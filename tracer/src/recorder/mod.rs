@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::bpf::sys;
+use crate::decode;
 use crate::recording::{Kind, Writer};
 use crate::run::Meta;
 use crate::tap::{Chunk, Chunks, Tap, tap};
@@ -194,6 +195,7 @@ impl Work {
             {
                 self.meta.start_unix_ns += end_ns.saturating_sub(self.meta.start_ns);
                 self.meta.start_ns = end_ns;
+                self.meta.is_part = true;
                 self.files.drop_old(end_ns, self.plan.keep, self.plan.max_bytes);
                 next = Some(self.files.next()?);
             }
@@ -265,7 +267,11 @@ impl Work {
             let mut is_whole = false;
             if let Some(mut chunk) = received {
                 if !room.is_there_for(writer.bytes_written(), chunk.records.len()) {
+                    room.left_out += decode::calls_in(&chunk.records, self.meta.args);
                     chunk.records.clear();
+                }
+                if let Some(interval) = &mut chunk.interval {
+                    interval.ledger.recorder_overflow += std::mem::take(&mut room.left_out);
                 }
                 is_whole = chunk.interval.is_some();
                 is_due |= is_whole;
@@ -315,6 +321,8 @@ struct EventRoom {
     /// Bytes that what was taken since the last batch will come to, about.
     pending: u64,
     is_used_up: bool,
+    /// Calls since the last interval that were not written any more.
+    left_out: u64,
 }
 
 impl EventRoom {
@@ -326,7 +334,12 @@ impl EventRoom {
     fn new(kind: Kind, max_bytes: u64) -> Self {
         let is_limited = kind == Kind::Events && max_bytes < u64::MAX;
         let kept = Self::INTERVAL_BYTES.min(max_bytes / 4);
-        Self { limit: if is_limited { max_bytes - kept } else { u64::MAX }, pending: 0, is_used_up: false }
+        Self {
+            limit: if is_limited { max_bytes - kept } else { u64::MAX },
+            pending: 0,
+            is_used_up: false,
+            left_out: 0,
+        }
     }
 
     /// Whether so many bytes of records may be written; once not, never again.

@@ -153,9 +153,10 @@ fn write_processes(
             let calls: u64 = hidden.iter().map(|&row| calls_in_scope(row, at)).sum();
             writeln!(
                 out,
-                "  ... {} more processes, {} calls{}",
+                "  ... {} more {}, {}{}",
                 human::count(hidden.len() as u64),
-                human::count(calls),
+                if hidden.len() == 1 { "process" } else { "processes" },
+                human::plural(calls, "call"),
                 if at.scope == Scope::Interval { " in this interval" } else { "" },
             )?;
         }
@@ -320,6 +321,13 @@ mod tests {
     #[test]
     fn nothing_seen_yet_is_said() {
         assert!(text(&Snapshot::default(), &fixture::run(), Scope::Interval).contains("no calls seen yet"));
+    }
+
+    #[test]
+    fn one_hidden_row_is_one_process() {
+        let snapshot = fixture::crowd(Limits::of(Scope::Interval).processes as u32 + 1);
+        let text = text(&snapshot, &fixture::run(), Scope::Interval);
+        assert!(text.contains("... 1 more process, "), "{text}");
     }
 
     #[test]

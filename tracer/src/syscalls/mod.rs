@@ -45,6 +45,11 @@ pub fn plain_name(call: CallKey) -> Cow<'static, str> {
     }
 }
 
+/// Whether its table has a name for it.
+pub fn is_named(call: CallKey) -> bool {
+    names::entry(call).is_some()
+}
+
 /// The number of the call that `abi` has under this name, given without prefix; the inverse of [`name`]
 /// (`syscall_470` is number 470). `x32` numbers have their bit 30 set, as programs pass them.
 pub fn number(abi: Abi, name: &str) -> Option<i32> {

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tracer::recording::End;
+
 use crate::recording::{Place, read};
 use crate::terminal::Terminal;
 use crate::tool::{Finished, Waiting, oracle, oracle_command, require_program, run, signal, tracer};
@@ -109,6 +111,21 @@ fn a_reader_who_goes_away_is_no_error() {
     assert!(finished.status.success() && start.elapsed() < Duration::from_mins(1));
     assert!(!finished.stderr.contains("error"), "{}", finished.stderr);
     assert!(read(&place.path()).events > 1_000);
+}
+
+/// It may be drawing a screen on the terminal on which our lines would be.
+#[test]
+#[ignore = "root"]
+fn nothing_is_said_beside_a_stream_that_somebody_reads() {
+    let (place, busy) = (Place::new(), Busy::start());
+    for (piped, says) in [(true, false), (false, true)] {
+        let to = if piped { "| cat > \"$FILE\"" } else { "> \"$FILE\"" };
+        let line = format!("\"$TRACER\" record -d 300ms -i 100ms -o - -p {} {to}", busy.0.pid);
+        let finished = sh(&line, &place.path());
+        assert!(finished.status.success(), "{}", finished.stderr);
+        assert_eq!(!finished.stderr.is_empty(), says, "{line}: {}", finished.stderr);
+        assert_eq!(read(&place.path()).end, End::Clean);
+    }
 }
 
 /// A reader who stops reading costs detail; the target is not slowed and the run ends when it should.

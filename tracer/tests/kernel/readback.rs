@@ -74,9 +74,11 @@ both_families! {
             let live = fs::read_to_string(Path::new(&text)).expect("the tables");
             let recorded = report(&[], &place.text).stdout;
             assert_eq!(totals_of(&live), totals_of(&recorded), "{mode:?} {kind:?}");
-            // Live, the last interval is part of the totals only; the report prints it as well.
             let recorded = report(&["--intervals"], &place.text).stdout;
+            // Before its totals the report names the file.
             assert!(recorded.starts_with(before_totals(&live)), "{mode:?} {kind:?}: {live}\nand\n{recorded}");
+            let tables = |text: &str| text.lines().filter(|line| line.starts_with("calls of ")).count();
+            assert_eq!(tables(&live), tables(&recorded), "{mode:?} {kind:?}: {live}\nand\n{recorded}");
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Contents {
     pub(crate) end: End,
     /// Rows of single calls.
     pub(crate) events: u64,
+    /// Calls that the ledger says have none.
+    pub(crate) rowless: u64,
     /// Start of the first interval, ends of all.
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
@@ -72,6 +74,7 @@ pub(crate) fn read(path: &Path) -> Contents {
         marks,
         end: reader.end().expect("it was read to its end").clone(),
         events,
+        rowless: snapshot.ledger.recorder_overflow,
         start_ns,
         end_ns,
         last_ns: last_ns.max(end_ns),
@@ -332,6 +335,8 @@ fn the_largest_size_ends_a_recording_cleanly() {
     let bytes = place.path().metadata().expect("a file").len();
     assert_eq!(contents.end, End::Clean);
     assert!((1_000_000..=2 << 20).contains(&bytes) && contents.events > 1_000, "{bytes}");
+    assert!(contents.rowless > 0, "the last interval goes on without rows");
+    assert_eq!(contents.events + contents.rowless, contents.calls, "every call has a row or is counted");
     signal(oracle.pid, 9);
 }
 
