@@ -102,8 +102,13 @@ fn look_at(procfs: &Procfs, stranger: &Stranger) -> Option<Who> {
     let found = || procfs.process(pid).filter(|found| !found.zombie);
     let before =
         found().filter(|found| stranger.id.start_ns == 0 || found.started_at(stranger.id.start_ns))?;
-    let cmdline = read(procfs, pid, "cmdline", MAX_CMDLINE_BYTES);
     let cgroups = read(procfs, pid, "cgroup", MAX_CGROUPS_BYTES);
+    let cmdline = read(procfs, pid, "cmdline", MAX_CMDLINE_BYTES);
+    // A process that is ending, and no zombie yet, gives up its arguments first and its cgroup then, and shows `/` for
+    // it. So whoever still has arguments had its cgroup before.
+    if cmdline.is_empty() {
+        return None;
+    }
     let after = found().filter(|after| after.start_ns == before.start_ns)?;
     Some(Who::new(after.parent, &cmdline, &cgroups))
 }
