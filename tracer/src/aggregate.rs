@@ -167,6 +167,7 @@ impl Aggregator {
         self.recent_ledger = interval.ledger;
         self.in_flight.clone_from(&interval.in_flight);
         for (id, info) in &interval.processes {
+            self.forget_nameless(*id);
             let process = self.process(*id, interval.start_ns);
             let has_ended = info.exited && !process.info.exited;
             // A thread of a process whose leader has ended may still call; the kernel told us it ended.
@@ -208,6 +209,16 @@ impl Aggregator {
         process.generation = self.generation;
         process.first_ns = process.first_ns.min(start_ns);
         process
+    }
+
+    /// A process in which only calls from before we attached were open had no start yet. Now it has, and
+    /// another row.
+    fn forget_nameless(&mut self, id: ProcessId) {
+        let unknown = ProcessId { start_ns: 0, ..id };
+        let is_empty = |known: &Process| known.calls.is_empty() && !known.info.exited;
+        if id.start_ns != 0 && self.processes.get(&unknown).is_some_and(is_empty) {
+            self.bytes -= self.processes.remove(&unknown).map_or(0, |known| known.bytes());
+        }
     }
 
     /// Folds the oldest ended processes into rows by name, so that a host that starts a thousand processes
@@ -468,7 +479,14 @@ mod tests {
         aggregator.merge(&Interval {
             start_ns: 1_000,
             end_ns: 5_000,
-            in_flight: vec![InFlight { process, tid: 9, call, enter_ns: 2_000, args: None }],
+            in_flight: vec![InFlight {
+                process,
+                tid: 9,
+                call,
+                enter_ns: 2_000,
+                before_attach: false,
+                args: None,
+            }],
             ..Interval::default()
         });
         let row = &aggregator.snapshot().processes[0].calls[0];

@@ -156,8 +156,10 @@ pub struct InFlight {
     pub tid: u32,
     /// The syscall.
     pub call: CallKey,
-    /// `CLOCK_MONOTONIC` at enter.
+    /// `CLOCK_MONOTONIC` at enter; where it was entered before we attached, when that was.
     pub enter_ns: u64,
+    /// Whether it was entered before we attached: it is open for at least that long.
+    pub before_attach: bool,
     /// The six arguments as registers, when they were taken.
     pub args: Option<[u64; 6]>,
 }
@@ -273,28 +275,28 @@ pub(crate) mod tests {
     }
 
     prop_compose! {
-        /// Intervals of one run end at different times, as real ones do.
-        pub(crate) fn any_interval(order: u64)(
-            cells in proptest::collection::vec((1u32..5, 0i32..4, any_cell()), 0..8),
-            exited in any::<bool>(),
-            open in 0u32..3,
-        ) -> Interval {
-            let mut interval = Interval { start_ns: order * 1000 + 1, end_ns: order * 1000 + 1000, ..Interval::default() };
-            for (pid, nr, cell) in cells {
-                let process = ProcessId { pid, start_ns: 7 };
-                interval.cells.entry(CellKey { process, call: CallKey { abi: Abi::X86_64, nr } }).or_default().merge(&cell);
-                interval.processes.insert(process, any_info(order, exited));
+            /// Intervals of one run end at different times, as real ones do.
+            pub(crate) fn any_interval(order: u64)(
+                cells in proptest::collection::vec((1u32..5, 0i32..4, any_cell()), 0..8),
+                exited in any::<bool>(),
+                open in 0u32..3,
+            ) -> Interval {
+                let mut interval = Interval { start_ns: order * 1000 + 1, end_ns: order * 1000 + 1000, ..Interval::default() };
+                for (pid, nr, cell) in cells {
+                    let process = ProcessId { pid, start_ns: 7 };
+                    interval.cells.entry(CellKey { process, call: CallKey { abi: Abi::X86_64, nr } }).or_default().merge(&cell);
+                    interval.processes.insert(process, any_info(order, exited));
+                }
+                for tid in 0..open {
+                    interval.in_flight.push(InFlight {
+    before_attach: order % 2 == 1,                     process: ProcessId { pid: 1, start_ns: 7 }, tid,
+                        call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None,
+                    });
+                }
+                interval.ledger.aggregated = interval.cells.values().map(|cell| cell.calls).sum();
+                interval
             }
-            for tid in 0..open {
-                interval.in_flight.push(InFlight {
-                    process: ProcessId { pid: 1, start_ns: 7 }, tid,
-                    call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None,
-                });
-            }
-            interval.ledger.aggregated = interval.cells.values().map(|cell| cell.calls).sum();
-            interval
         }
-    }
 
     fn merged(parts: &[&Interval]) -> Interval {
         let mut sum = Interval::default();

@@ -251,6 +251,13 @@ impl Snapshot {
         self.end_ns.saturating_sub(self.start_ns)
     }
 
+    /// Open calls that were seen to be entered: those that the ledger knows of.
+    pub fn entered_in_flight(&self) -> u64 {
+        let calls = self.processes.iter().flat_map(|process| &process.calls);
+        let before = calls.flat_map(|call| &call.in_flight).filter(|open| open.before_attach).count();
+        self.all.in_flight - before as u64
+    }
+
     /// `number` in the last interval as a rate per second.
     pub fn per_second(&self, number: u64) -> f64 {
         if self.recent_ns == 0 { 0.0 } else { number as f64 * 1e9 / self.recent_ns as f64 }

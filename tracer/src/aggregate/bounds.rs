@@ -44,7 +44,7 @@ impl Call {
 
 impl Process {
     /// Memory of it and its calls.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         PROCESS_BYTES + self.info.heap_bytes() + bytes_of(&self.calls)
     }
 }

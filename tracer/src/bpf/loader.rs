@@ -14,7 +14,7 @@ use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
 use tracer_common::cpu::Cpu;
-use tracer_common::slot::{SLOTS, Slot, open};
+use tracer_common::slot::{SLOTS, Slot, open, verdict};
 use tracer_common::spill::cells_per_cpu;
 
 use super::btf::Btf;
@@ -358,6 +358,13 @@ impl Kernel {
                 take(&slot);
             }
         }
+    }
+
+    /// Whether a traced thread has done anything since we attached. Threads in the overflow map are not looked
+    /// up: that is no business of a run.
+    pub fn has_called(&self, tid: u32) -> bool {
+        let slot = self.slots.read(tid as usize % self.slots.len());
+        slot.owner == tid && matches!(slot.verdict, verdict::TRACE | verdict::LEAVING)
     }
 
     /// The log of the programs themselves; once.

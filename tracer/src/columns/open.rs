@@ -21,13 +21,14 @@ const OPEN_FOR: Column = Column {
     id: "open_for",
     aliases: &["age", "elapsed", "busy"],
     title: "OPEN FOR",
-    about: "how long the call has not returned",
+    about: "how long the call has not returned; ≥ where it was entered before we attached",
     width: 9,
     max_width: 9,
     text: |row, at| match open_ns(row, at) {
         None => dash(),
         // Entered after the figures were taken, a moment before the list of open calls was.
         Some(0) => "just now".to_owned(),
+        Some(ns) if is_from_before(row) => format!("≥ {}", age(ns)),
         Some(ns) => age(ns),
     },
     key: |row, at| number(open_ns(row, at)),
@@ -55,6 +56,10 @@ fn on(row: Row<'_>) -> String {
         }
         _ => String::new(),
     }
+}
+
+fn is_from_before(row: Row<'_>) -> bool {
+    matches!(row, Row::Open(.., open) if open.before_attach)
 }
 
 const THREAD: Column = Column {

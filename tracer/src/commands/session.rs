@@ -19,7 +19,7 @@ use crate::cli::exit_status;
 use crate::config::{FamilyChoice, Target, Tracing};
 use crate::launch::{self, CapturedOutput};
 use crate::run::{Meta, RunInfo};
-use crate::source::live::{Live, Tick};
+use crate::source::live::{Live, Present, Tick};
 use crate::syscalls::filter::SyscallSet;
 use crate::tap::Tap;
 
@@ -40,6 +40,7 @@ pub(super) fn runtime() -> Result<Runtime> {
 pub(super) struct Attached {
     kernel: Kernel,
     found: Found,
+    present: Vec<u32>,
     /// What the run is.
     pub(super) meta: Meta,
     /// What its header says.
@@ -52,7 +53,7 @@ impl Attached {
         let plan = plan(tracing, &found);
         let mut kernel = Kernel::load(&plan)?;
         let start_ns = sys::monotonic_ns();
-        found.attach(&mut kernel)?;
+        let present = found.attach(&mut kernel)?;
         let mut info = RunInfo {
             target: found.label(&tracing.target),
             host: host_name(),
@@ -85,13 +86,14 @@ impl Attached {
             notices: info.notices.clone(),
         };
         info.machine = meta.machine();
-        Ok(Self { kernel, found, meta, info })
+        Ok(Self { kernel, found, present, meta, info })
     }
 
     /// Starts draining, into `tap` too, and lets the command go. Call within the runtime.
     pub(super) fn start(self, tracing: &Tracing, tap: Option<Tap>) -> Result<Session> {
         let (sender, ticks) = mpsc::channel(QUEUE);
-        let live = Live::start(self.kernel, tracing.interval, self.meta.start_ns, sender, tap)
+        let present = Present { pids: self.present, filter: tracing.filter.syscalls.clone() };
+        let live = Live::start(self.kernel, present, tracing.interval, self.meta.start_ns, sender, tap)
             .context("cannot start the drain thread")?;
         let watched = self.found.pids();
         let command = match self.found {

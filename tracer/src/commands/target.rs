@@ -103,7 +103,9 @@ impl Found {
 
     /// Attaches everything and makes the target's present processes targets. What forks meanwhile is
     /// caught by the fork program, which comes first, or by looking again until nothing new is found.
-    pub(super) fn attach(&self, kernel: &mut Kernel) -> Result<()> {
+    ///
+    /// Returns the processes that were there, but for a whole host, and a command that was held.
+    pub(super) fn attach(&self, kernel: &mut Kernel) -> Result<Vec<u32>> {
         let fork = self.follows() || !self.names().is_empty();
         let mut known = BTreeSet::new();
         self.add_new(kernel, &mut known)?;
@@ -112,7 +114,8 @@ impl Found {
             kernel.bump_epoch();
         }
         kernel.attach_syscalls()?;
-        Ok(())
+        let waits_for_us = matches!(self, Self::Command(_));
+        Ok(if waits_for_us { Vec::new() } else { known.into_iter().collect() })
     }
 
     fn add_new(&self, kernel: &mut Kernel, known: &mut BTreeSet<u32>) -> Result<bool> {

@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{Call, Rest, Sink, decoded, ended, errno_of, latency_ns, ret_of};
-use crate::arguments::Argument;
+use super::{Call, Rest, Sink, ended, errno_of, latency_ns, ret_of};
+use crate::arguments::{self, Argument};
 use crate::human::safe_text;
 use crate::interval::InFlight;
 use crate::process::{Comm, ProcessId};
@@ -175,7 +175,7 @@ impl Sink for Chrome {
             ended: Some(ended(event)),
             ret: ret_of(event),
             errno: errno.as_deref(),
-            arguments: decoded(event).unwrap_or_default(),
+            arguments: event.args.map_or_else(Vec::new, |args| arguments::decode(event.call, &args)),
         };
         let (ts, dur) = (Some(self.since_start(call.enter_ns)), Some(Micros(latency_ns(event).unwrap_or(0))));
         let (pid, tid) = (call.process.pid, event.tid);

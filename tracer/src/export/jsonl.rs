@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::{Call, Rest, Sink, args_of, decoded, ended, errno_of, latency_ns, ret_of};
-use crate::arguments::Argument;
+use super::{Call, Rest, Sink, args_of, ended, errno_of, latency_ns, ret_of};
 use crate::recording::{Kind, Mark};
-use crate::report::json::{JsonLines, Name};
+use crate::report::json::{Arguments, JsonLines, Name};
 use crate::run::Meta;
 use crate::syscalls;
 
@@ -34,16 +33,7 @@ struct CallLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<&'a [u64]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    arguments: Option<ByName>,
-}
-
-/// Arguments as an object: what each means, under its name.
-struct ByName(Vec<Argument>);
-
-impl Serialize for ByName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|argument| (argument.name, argument.meaning.to_string())))
-    }
+    arguments: Option<Arguments>,
 }
 
 #[derive(Serialize)]
@@ -82,7 +72,7 @@ impl Sink for Jsonl {
             errno: errno.as_deref(),
             latency_ns: latency_ns(event),
             args: args_of(event),
-            arguments: decoded(event).map(ByName),
+            arguments: event.args.map(|args| Arguments::of(event.call, &args)),
         })
     }
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use tracer_common::outcome::Outcome;
 
-use crate::arguments::{self, Argument};
 use crate::cli::export::{Format, Weight};
 use crate::decode::{CallEvent, End, Record};
 use crate::fold::Fold;
@@ -269,11 +268,6 @@ fn ret_of(event: &CallEvent) -> Option<i64> {
 /// The registers that are arguments of the call; none where arguments were not recorded.
 fn args_of(event: &CallEvent) -> Option<&[u64]> {
     event.args.as_ref().map(|args| &args[..arity::arguments(event.call)])
-}
-
-/// The same by name and meaning.
-fn decoded(event: &CallEvent) -> Option<Vec<Argument>> {
-    event.args.as_ref().map(|args| arguments::decode(event.call, args))
 }
 
 /// How a call ended, in one word.

@@ -57,7 +57,8 @@ impl Strace {
     fn end_recording(&mut self) -> io::Result<()> {
         for open in std::mem::take(&mut self.open) {
             let name = syscalls::plain_name(open.call);
-            self.line(open.tid, open.enter_ns, &format!("{name}( <unfinished ...>"))?;
+            let args = open.args.map_or_else(String::new, |args| arguments::text(open.call, &args));
+            self.line(open.tid, open.enter_ns, &format!("{name}({args} <unfinished ...>"))?;
         }
         while !self.waiting.is_empty() {
             self.write_earliest()?;

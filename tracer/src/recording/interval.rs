@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::batch::{Column, Damage};
 use super::reader::{call_key, comm, nonsense};
+use super::rows::BEFORE_ATTACH;
 use super::schema::{Kind, row};
 use super::{End, detail, verify};
 use crate::decode::{CallEvent, ProcessEvent};
@@ -252,6 +253,7 @@ impl Open {
             tid: number(columns, row::TID, at)?,
             call: call_key(columns, at)?,
             enter_ns,
+            before_attach: columns.get(row::TEXT).and_then(|column| column.text(at)) == Some(BEFORE_ATTACH),
             args: detail::args(columns, at)?,
         });
         Ok(())

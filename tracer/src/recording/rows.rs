@@ -66,6 +66,9 @@ pub(super) struct Row<'a> {
     pub(super) detail: Detail<'a>,
 }
 
+/// What `text` says of an open call that was entered before anybody watched.
+pub(super) const BEFORE_ATTACH: &str = "before";
+
 impl Rows {
     /// None yet, of a recording with this offset of its clock.
     pub(super) fn new(offset: u64) -> Self {
@@ -148,6 +151,7 @@ impl Rows {
             comm,
             tid: Some(open.tid),
             call: Some(open.call),
+            text: open.before_attach.then_some(BEFORE_ATTACH),
             detail: Detail::Args(open.args.as_ref()),
             ..Row::default()
         });

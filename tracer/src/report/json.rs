@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::ser::Formatter;
 
+use crate::arguments::{self, Argument};
 use crate::baseline::Baseline;
 use crate::findings::Finding;
 use crate::group::ErrnoGroup;
@@ -74,7 +75,7 @@ impl<W: Write> JsonLines<W> {
         self.line(&Line::Ledger(LedgerLine {
             span,
             counts: &interval.ledger,
-            in_flight_now: interval.in_flight.len() as u64,
+            in_flight_now: interval.in_flight.iter().filter(|open| !open.before_attach).count() as u64,
             imbalances: None,
         }))?;
         self.out.flush()
@@ -128,7 +129,7 @@ impl<W: Write> JsonLines<W> {
             self.row(span, &row)?;
         }
         self.write_findings(Scope::Total, snapshot, &snapshot.findings.run)?;
-        let in_flight_now = snapshot.all.in_flight;
+        let in_flight_now = snapshot.entered_in_flight();
         let imbalances = whole.then(|| snapshot.ledger.imbalances(in_flight_now));
         self.line(&Line::Ledger(LedgerLine {
             span,
@@ -179,7 +180,9 @@ impl<W: Write> JsonLines<W> {
                 subject: subject(),
                 tid: open.tid,
                 elapsed_ns,
+                before_attach: open.before_attach,
                 args: open.args,
+                arguments: open.args.map(|args| Arguments::of(open.call, &args)),
             }))?;
         }
         Ok(())
@@ -472,6 +475,11 @@ impl<'a> CellLine<'a> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -493,9 +501,30 @@ struct InFlightLine<'a> {
     subject: Subject<'a>,
     tid: u32,
     elapsed_ns: u64,
+    /// It was entered before we attached: `elapsed_ns` is since then, and a lower bound.
+    #[serde(skip_serializing_if = "is_false")]
+    before_attach: bool,
     /// As registers, when they were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<[u64; 6]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<Arguments>,
+}
+
+/// Arguments as an object: what each means, under its name.
+pub struct Arguments(Vec<Argument>);
+
+impl Arguments {
+    /// Of a call with these registers.
+    pub fn of(call: CallKey, registers: &[u64; 6]) -> Self {
+        Self(arguments::decode(call, registers))
+    }
+}
+
+impl Serialize for Arguments {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|argument| (argument.name, argument.meaning.to_string())))
+    }
 }
 
 struct LedgerLine<'a> {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use super::findings::write_findings;
 use crate::columns::{self, Align, Column, Context, GAP, Rank, Row, Scope, SortKey};
 use crate::human;
+use crate::interval::InFlight;
 use crate::run::RunInfo;
 use crate::snapshot::{ProcessRow, Snapshot};
 use crate::trust;
@@ -19,6 +20,8 @@ pub struct Limits {
     pub detailed: usize,
     /// Rows in each table of calls.
     pub calls: usize,
+    /// Rows in the table of open calls.
+    pub open: usize,
     /// Rows in the table of errors.
     pub errors: usize,
 }
@@ -27,14 +30,17 @@ impl Limits {
     /// What suits an interval, or the end of a run.
     pub fn of(scope: Scope) -> Self {
         let processes = if scope == Scope::Total { 50 } else { 20 };
-        Self { processes, detailed: 5, calls: usize::MAX, errors: 15 }
+        Self { processes, detailed: 5, calls: usize::MAX, open: 15, errors: 15 }
     }
 
     /// `rows` in each table.
     pub fn top(rows: usize) -> Self {
-        Self { processes: rows, detailed: rows.min(5), calls: rows, errors: rows }
+        Self { processes: rows, detailed: rows.min(5), calls: rows, open: rows, errors: rows }
     }
 }
+
+/// Open calls younger than this are in no list: they only say when we looked.
+const TOLD_NS: u64 = 1_000_000_000;
 
 /// Width of lines, in cells: an interval leaves out what only the end can tell.
 const LINE_WIDTH: [usize; 2] = [96, 140];
@@ -69,6 +75,7 @@ pub fn write_tables_within(
     } else {
         write_processes(out, snapshot, &at, limits)?;
     }
+    write_open_calls(out, snapshot, &at, limits)?;
     write_errors(out, snapshot, &at, limits)?;
     if snapshot.processes.iter().any(|process| process.calls.iter().any(columns::is_stuck)) {
         writeln!(out, "\n! before a row: a call is open for longer than 99 in 100 calls like it took")?;
@@ -191,6 +198,40 @@ fn write_calls(out: &mut impl Write, process: &ProcessRow, at: &Context, limits:
             oldest_ns: process.all.oldest_in_flight_ns,
         },
     )
+}
+
+/// The calls that are open for long enough to be told, longest first.
+fn write_open_calls(
+    out: &mut impl Write,
+    snapshot: &Snapshot,
+    at: &Context,
+    limits: &Limits,
+) -> io::Result<()> {
+    let is_told = |open: &InFlight| at.age_ns(open) >= TOLD_NS;
+    let rows: Vec<Row<'_>> = snapshot
+        .processes
+        .iter()
+        .flat_map(|process| process.calls.iter().map(move |call| (process, call)))
+        .flat_map(|(process, call)| call.in_flight.iter().map(move |open| (process, call, open)))
+        .filter(|(.., open)| is_told(open))
+        .map(|(process, call, open)| Row::Open(process, call, open))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let has_old = rows.iter().any(|row| matches!(row, Row::Open(.., open) if open.before_attach));
+    let rows = sorted(rows, &columns::OPEN_CALLS, "open_for", at);
+    writeln!(out, "\nin flight")?;
+    let table = Table::new(&columns::OPEN_CALLS, at);
+    table.write_head(out)?;
+    for &row in rows.iter().take(limits.open) {
+        table.write_row(out, row)?;
+    }
+    write_more(out, rows.len(), limits.open)?;
+    if has_old {
+        writeln!(out, "  ≥: entered before we attached, and open since")?;
+    }
+    Ok(())
 }
 
 fn write_errors(out: &mut impl Write, snapshot: &Snapshot, at: &Context, limits: &Limits) -> io::Result<()> {

@@ -10,18 +10,22 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
+use tracer_common::record::kind;
 
 use crate::bpf::loader::Kernel;
 use crate::bpf::sys::{self, monotonic_ns};
+use crate::decode::{Record, decode};
 use crate::fold::Fold;
 use crate::interval::{CallKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 use crate::recording::Mark;
+use crate::syscalls::SyscallSet;
 use crate::syscalls::arity::arguments_only;
 use crate::tap::Tap;
 use crate::targets::Procfs;
 
+use super::standing::Standings;
 use super::who::Resolver;
 
 /// How long records may lie in a ring. A ring that fills up wakes us earlier.
@@ -61,6 +65,15 @@ impl Drained {
     }
 }
 
+/// What was there when we attached.
+#[derive(Debug, Default)]
+pub struct Present {
+    /// The processes whose threads may be in a call already; none where that is not to be looked for.
+    pub pids: Vec<u32>,
+    /// The calls that are wanted; `None` for all.
+    pub filter: Option<SyscallSet>,
+}
+
 /// What the drain thread is asked while it runs.
 enum Request {
     Record(Box<Tap>),
@@ -76,10 +89,11 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts draining. `kernel` is attached already; intervals go to `ticks` every `interval`, and all of
-    /// the run to `tap`.
+    /// Starts draining. `kernel` is attached already, to the processes `present` among others; intervals go to
+    /// `ticks` every `interval`, and all of the run to `tap`.
     pub fn start(
         kernel: Kernel,
+        present: Present,
         interval: Duration,
         start_ns: u64,
         ticks: Sender<Tick>,
@@ -91,6 +105,8 @@ impl Live {
             kernel,
             fold: Fold::new(start_ns),
             resolver: Resolver::start(Procfs::default())?,
+            standings: Standings::find(Procfs::default(), present.pids, present.filter)?,
+            attached_ns: start_ns,
             last_counts: LedgerCounts::default(),
             tap,
             asked,
@@ -135,6 +151,9 @@ struct Drain {
     kernel: Kernel,
     fold: Fold,
     resolver: Resolver,
+    /// Threads that are in calls from before we attached.
+    standings: Standings,
+    attached_ns: u64,
     last_counts: LedgerCounts,
     tap: Option<Tap>,
     asked: mpsc::Receiver<Request>,
@@ -194,13 +213,23 @@ impl Drain {
 
     fn drain(&mut self) -> usize {
         let since_ns = sys::thread_cpu_ns();
-        let fold = &mut self.fold;
+        let (fold, standings) = (&mut self.fold, &mut self.standings);
+        let is_watching = standings.is_watching();
+        let mut watch = |record: &[u8]| {
+            if is_watching && let Some(tid) = thread_seen(record) {
+                standings.has_moved(tid);
+            }
+        };
         let records = match self.tap.as_mut().filter(|tap| tap.wants_records()) {
-            None => self.kernel.rings.drain(|record| fold.take(record)),
+            None => self.kernel.rings.drain(|record| {
+                fold.take(record);
+                watch(record);
+            }),
             Some(tap) => {
                 let now_ns = monotonic_ns();
                 self.kernel.rings.drain(|record| {
                     fold.take(record);
+                    watch(record);
                     tap.take(record, fold, now_ns);
                 })
             }
@@ -266,6 +295,17 @@ impl Drain {
         }
         let mut in_flight = Vec::new();
         let fold = &mut self.fold;
+        let kernel = &self.kernel;
+        for thread in self.standings.still(|tid| kernel.has_called(tid)) {
+            in_flight.push(InFlight {
+                process: fold.process_id(thread.tgid),
+                tid: thread.tid,
+                call: thread.call,
+                enter_ns: self.attached_ns,
+                before_attach: true,
+                args: Some(arguments_only(thread.call, thread.args)),
+            });
+        }
         self.kernel.open_calls(|slot| {
             let Some(abi) = Abi::from_u8(slot.record.abi) else { return };
             let call = CallKey { abi, nr: slot.record.nr };
@@ -275,6 +315,7 @@ impl Drain {
                 tid: slot.record.tid,
                 call,
                 enter_ns: slot.record.enter_ns,
+                before_attach: false,
                 args: has_args.then(|| arguments_only(call, slot.record.args)),
             });
         });
@@ -300,5 +341,16 @@ impl Drain {
             }
             Err(TrySendError::Closed(_)) => false,
         }
+    }
+}
+
+/// The thread of a record that tells of a thread seen for the first time.
+fn thread_seen(record: &[u8]) -> Option<u32> {
+    if record.first() != Some(&kind::SEEN) {
+        return None;
+    }
+    match decode(record) {
+        Ok(Record::Process(event)) => Some(event.tid),
+        _ => None,
     }
 }

@@ -3,5 +3,6 @@
 pub mod contest;
 pub mod live;
 pub mod replay;
+mod standing;
 pub mod tape;
 mod who;

@@ -73,7 +73,7 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
 /// An open call of nobody in particular.
 pub(crate) fn in_flight() -> InFlight {
     let process = ProcessId { pid: 7, start_ns: 1 };
-    InFlight { process, tid: 7, call: call("read", &[]).call, enter_ns: 0, args: None }
+    InFlight { process, tid: 7, call: call("read", &[]).call, enter_ns: 0, before_attach: false, args: None }
 }
 
 /// `count` latencies from `low` to `high`, most of them near `low`.
@@ -133,6 +133,7 @@ impl CallRow {
     fn open(mut self, pid: u32, ages: &[u64]) -> Self {
         for (tid, age) in (pid + 7..).zip(ages) {
             self.in_flight.push(InFlight {
+                before_attach: false,
                 process: ProcessId { pid, start_ns: 1 },
                 tid,
                 call: self.call,

@@ -31,6 +31,7 @@ macro_rules! both_families {
     )+};
 }
 
+mod blocked;
 mod failures;
 mod filters;
 mod modes;

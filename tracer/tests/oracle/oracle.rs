@@ -5,6 +5,8 @@
 //! equality with what a tracer counted from `execve` to exit. docs/TESTING.md lists the modes.
 
 #[cfg(target_arch = "x86_64")]
+mod blocked;
+#[cfg(target_arch = "x86_64")]
 mod calls;
 #[cfg(target_arch = "x86_64")]
 mod names;

@@ -59,7 +59,14 @@ impl Slice {
 
     /// A call of thread `tid` that is open since `enter_ns`.
     fn open(&mut self, pid: u32, name: &str, tid: u32, enter_ns: u64) -> &mut Self {
-        self.0.in_flight.push(InFlight { process: id(pid), tid, call: call(name), enter_ns, args: None });
+        self.0.in_flight.push(InFlight {
+            process: id(pid),
+            tid,
+            call: call(name),
+            enter_ns,
+            before_attach: false,
+            args: None,
+        });
         self.named(pid, "app", false)
     }
 
@@ -319,7 +326,7 @@ proptest! {
                 let mut cell = cell_of(&[(latency_ns, Outcome::Success)]);
                 cell.record_denied(errno, count);
                 interval.cells.entry(key).or_default().merge(&cell);
-                interval.in_flight.push(InFlight { process: key.process, tid: pid, call: key.call, enter_ns, args: None });
+                interval.in_flight.push(InFlight { process: key.process, tid: pid, call: key.call, enter_ns, before_attach: false, args: None });
             }
             aggregator.merge(&interval);
             let snapshot = aggregator.snapshot();

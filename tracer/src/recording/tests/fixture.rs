@@ -178,6 +178,7 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
 
 fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
     let open = (0..now_ns % 3).map(|tid| InFlight {
+        before_attach: tid == 1,
         process: live.process_id(40 + tid as u32),
         tid: tid as u32,
         call: crate::interval::CallKey { abi: tracer_common::abi::Abi::I386, nr: 3 },

@@ -31,6 +31,7 @@ fn small_interval() -> Interval {
     interval.cells.insert(CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 100_257 } }, cell);
     interval.processes.insert(process, ProcessInfo { comm: Comm::new("nginx"), ..ProcessInfo::default() });
     interval.in_flight.push(InFlight {
+        before_attach: false,
         process,
         tid: 978,
         call: CallKey { abi: Abi::I386, nr: 100_003 },

@@ -112,7 +112,7 @@ fn facts(model: &Model) -> Vec<(&'static str, String)> {
 /// What became of each call.
 fn account(model: &Model, width: usize, lines: &mut Vec<Line<'static>>) {
     let (theme, snapshot) = (model.theme, &model.shown);
-    let in_flight = snapshot.all.in_flight;
+    let in_flight = snapshot.entered_in_flight();
     let row = |words: &str, numbers: [&str; 2]| {
         let [all, recent] = numbers.map(|number| fit(number, NUMBER, Align::Right));
         format!("{}{all}{recent}", fit(words, width.saturating_sub(2 * NUMBER), Align::Left))
@@ -143,7 +143,7 @@ fn account(model: &Model, width: usize, lines: &mut Vec<Line<'static>>) {
 /// Whether the account adds up.
 fn balance(model: &Model, width: usize) -> Vec<Line<'static>> {
     let (theme, snapshot) = (model.theme, &model.shown);
-    let imbalances = snapshot.ledger.imbalances(snapshot.all.in_flight);
+    let imbalances = snapshot.ledger.imbalances(snapshot.entered_in_flight());
     if imbalances.is_empty() {
         return wrapped("", "The account adds up.", theme.good(), width);
     }
