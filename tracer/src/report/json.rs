@@ -315,7 +315,6 @@ struct Span {
     end_ns: u64,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one line at a time")]
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "one is made at a time, and nearly every one is a cell")]
