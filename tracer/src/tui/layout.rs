@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::model::Model;
-use super::view::{findings, header, scrub};
+use super::view::{details, findings, header, scrub};
 
 /// Smallest terminal on which anything can be read.
 pub(crate) const MIN_SIZE: (u16, u16) = (40, 8);
@@ -19,6 +19,8 @@ pub(crate) struct Regions {
     pub(crate) findings: Rect,
     /// Where we are.
     pub(crate) path: Rect,
+    /// Who the process of the screen is; no line where it is not about one.
+    pub(crate) details: Rect,
     /// Table, syscall, menu or help.
     pub(crate) body: Rect,
     /// When it was; no line where time is not an axis.
@@ -37,12 +39,14 @@ pub(crate) fn regions(area: Rect, model: &Model) -> Regions {
     let findings = findings::lines(model, area.height);
     let above = alarms + findings;
     let scrub = scrub::lines(model, area.height);
+    let details = details::lines(model, area.height);
     Regions {
         header: line(0, 1),
         alarms: line(1, alarms),
         findings: line(1 + alarms, findings),
         path: line(1 + above, 1),
-        body: line(2 + above, area.height.saturating_sub(3 + above + scrub)),
+        details: line(2 + above, details),
+        body: line(2 + above + details, area.height.saturating_sub(3 + above + details + scrub)),
         scrub: line(area.height.saturating_sub(1 + scrub), scrub),
         footer: line(area.height.saturating_sub(1), 1),
     }

@@ -93,6 +93,8 @@ pub(crate) enum Command {
     ToMark(i8),
     /// Ask for a moment to move to.
     OpenJump,
+    /// Take processes together in another way.
+    NextGroup,
     /// Show or hide what waits by design.
     ToggleWaiting,
     /// Rates of the last interval, or totals.

@@ -12,6 +12,7 @@ use super::theme::Theme;
 use super::view::{call, health, over_time};
 use crate::columns::{self, Column, Context, Row, Scope};
 use crate::compare::Versus;
+use crate::group::{By, regroup};
 use crate::human;
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
@@ -146,6 +147,8 @@ pub(crate) struct Model {
     zero: Option<Arc<Snapshot>>,
     /// The figures on the screen: the newest, or those of the moment that is looked back at.
     pub(crate) shown: Arc<Snapshot>,
+    /// What makes a row of the processes.
+    pub(crate) group: By,
     /// The run.
     pub(crate) run: RunInfo,
     /// The axis of time, where one can move along it.
@@ -201,6 +204,7 @@ impl Model {
             given: Arc::clone(&snapshot),
             zero: None,
             shown: snapshot,
+            group: By::Process,
             run: RunInfo::default(),
             timeline: None,
             comparison: None,
@@ -438,9 +442,13 @@ impl Model {
     }
 
     fn show(&mut self) {
-        self.shown = match &self.zero {
+        let counted = match &self.zero {
             Some(zero) if self.counts_from_zero() => Arc::new(since::since(&self.given, zero)),
             _ => Arc::clone(&self.given),
+        };
+        self.shown = match self.group {
+            By::Process => counted,
+            group => Arc::new(regroup(Snapshot::clone(&counted), group)),
         };
         self.refresh();
     }
@@ -478,6 +486,14 @@ impl Model {
             sort.column = columns::counterpart(columns_of(screen, has_baseline), scope, sort.column);
         }
         self.refresh();
+    }
+
+    /// Takes processes together in this way. Screens of a row that is no more are left.
+    pub(crate) fn group_by(&mut self, group: By) {
+        self.group = group;
+        self.opened.truncate(1);
+        self.change_cursor(|cursor| *cursor = Cursor::default());
+        self.show();
     }
 
     /// Changes the order of the table shown.

@@ -1,7 +1,10 @@
 //! Which rows a screen has, in which order. Computed when figures, order or filter change, never per frame.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use super::filter::Filter;
 use super::model::{Screen, Sort, Subject};
@@ -14,14 +17,15 @@ use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProcessKey {
     id: ProcessId,
-    /// Ended processes of one name share an id; the name tells them apart.
-    folded: Option<Comm>,
+    /// Rows of many processes share an id; the name and what is hashed of the cgroup tell them apart.
+    many: Option<(Comm, u64)>,
 }
 
 impl ProcessKey {
     /// Of this row.
     pub(crate) fn of(row: &ProcessRow) -> Self {
-        Self { id: row.id, folded: (row.id.pid == 0).then_some(row.comm) }
+        let cgroup = || row.who.as_ref().map_or(0, |who| FxBuildHasher.hash_one(&who.cgroup));
+        Self { id: row.id, many: (row.id.pid == 0).then(|| (row.comm, cgroup())) }
     }
 
     /// The process, where it is one.

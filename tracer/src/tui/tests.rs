@@ -32,6 +32,7 @@ mod open;
 mod over_time;
 mod pages;
 mod replay;
+mod who;
 
 use pages::{SIZES, assert_screens};
 use replay::replay;

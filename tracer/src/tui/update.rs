@@ -11,6 +11,7 @@ use super::rows::{ProcessKey, RowKey};
 use super::save::Format;
 use super::travel;
 use crate::columns::{self, Row, Scope};
+use crate::group::By;
 use crate::timeline::Transport;
 
 /// Characters that a filter or a prompt may have.
@@ -155,6 +156,11 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
             let sort = model.sort();
             model.set_sort(Sort { inverted: !sort.inverted, ..sort });
         }
+        Command::NextGroup => model.group_by(match model.group {
+            By::Process => By::Comm,
+            By::Comm => By::Cgroup,
+            _ => By::Process,
+        }),
         Command::ToggleWaiting => {
             model.toggle_waiting();
         }

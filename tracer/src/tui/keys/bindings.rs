@@ -415,6 +415,15 @@ pub(super) static DOING: &[Binding] = &[
         command: Command::SortBy("rate"),
     },
     Binding {
+        keys: &[char('t'), key(KeyCode::F(5))],
+        modes: TABLE,
+        origins: EVERY,
+        label: "t F5",
+        footer: None,
+        help: "take processes together by name, by cgroup (a unit, a container), or not at all",
+        command: Command::NextGroup,
+    },
+    Binding {
         keys: &[char('b')],
         modes: TABLE,
         origins: EVERY,

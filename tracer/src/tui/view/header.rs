@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::{Piece, justified, put, scrub};
 use crate::columns::Scope;
+use crate::group::By;
 use crate::human;
 use crate::run::Origin;
 use crate::trust::{self, Severity};
@@ -125,6 +126,12 @@ pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     let from_zero = model.counts_from_zero();
     let (since, style) = if from_zero { ("since zero", theme.note()) } else { ("since start", theme.dim()) };
+    let group = match model.group {
+        By::Comm => Some("by name"),
+        By::Cgroup => Some("by cgroup"),
+        _ => None,
+    };
+    right.extend(group.map(|words| Piece::new(words, theme.note(), 1)));
     match model.scope {
         Scope::Interval => {
             let span = format!("last {}", human::duration(model.shown.recent_ns));

@@ -1,6 +1,7 @@
 //! The model drawn. Pure: the same model gives the same frame.
 
 pub(super) mod call;
+pub(super) mod details;
 pub(super) mod findings;
 mod footer;
 pub(super) mod header;
@@ -49,6 +50,7 @@ fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     header::draw_alarms(model, buffer, regions.alarms);
     findings::draw(model, buffer, regions.findings);
     header::draw_path(model, buffer, regions.path);
+    details::draw(model, buffer, regions.details);
     match (model.overlay, model.screen()) {
         (Some(Overlay::Help(top)), _) => help::draw(model, top, buffer, regions.body),
         (Some(Overlay::SortMenu(selected)), _) => menu::draw_sort(model, selected, buffer, regions.body),

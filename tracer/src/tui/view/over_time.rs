@@ -160,7 +160,7 @@ fn title(model: &Model) -> String {
 
 fn why_nothing(model: &Model) -> &'static str {
     if model.wanted().is_none() {
-        "nothing is kept over time of processes that ended and were summed up (Esc goes back)"
+        "nothing is kept over time of many processes in one row (Esc goes back)"
     } else if model.over_time.is_some() {
         "reading what is kept"
     } else {

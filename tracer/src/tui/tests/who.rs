@@ -1,0 +1,48 @@
+//! Who processes are: the line about one, and many in one row.
+
+use super::*;
+use crate::who::Who;
+
+/// The incident, its processes known.
+fn known() -> Snapshot {
+    let mut snapshot = fixture::incident();
+    for process in &mut snapshot.processes {
+        let cgroup: &[u8] =
+            if process.id.pid == 2210 { b"0::/app.slice" } else { b"0::/system.slice/db.service" };
+        let cmdline = format!("/usr/bin/{}\0--config=/etc/a very long path/x.conf\0\u{1b}[2J", process.comm);
+        process.who = (process.id.pid > 0).then(|| Arc::new(Who::new(612, cmdline.as_bytes(), cgroup)));
+    }
+    snapshot
+}
+
+#[test]
+fn one_process_has_a_line_that_says_who_it_is() {
+    let mut model = model_of(known());
+    open_process(&mut model, 1841);
+    assert_screens("who", &model);
+    let text = screen(&model, 120, 24);
+    assert!(text.contains("cmd /usr/bin/postgres --config="), "{text}");
+    assert!(text.contains("unit db.service  parent systemd-journal 612"), "{text}");
+    assert!(!screen(&model, 80, 13).contains("cmd "), "a small terminal keeps its lines for figures");
+}
+
+#[test]
+fn processes_are_taken_together_by_name_and_by_cgroup_and_stand_alone_again() {
+    let mut model = model_of(known());
+    let all = model.rows.entries.len();
+    let calls = model.shown.all.calls;
+    send(&mut model, Command::NextGroup);
+    assert!(line(&model, 1).contains("by name"), "{}", line(&model, 1));
+    send(&mut model, Command::NextGroup);
+    assert!(line(&model, 1).contains("by cgroup"), "{}", line(&model, 1));
+    assert_eq!(model.rows.entries.len(), 3, "a unit, a slice, and what is not known");
+    let sum: u64 = model.shown.processes.iter().map(|row| row.all.calls).sum();
+    assert_eq!(sum, calls);
+    send(&mut model, Command::Open);
+    assert!(line(&model, 1).contains("process)"), "{}", line(&model, 1));
+    assert!(screen(&model, 80, 24).contains("flock"), "the group of the stuck process comes first");
+    update(&mut model, Message::Snapshot(Arc::new(known())));
+    assert!(screen(&model, 80, 24).contains("flock"), "and stays when figures come");
+    send(&mut model, Command::NextGroup);
+    assert_eq!((model.screen(), model.rows.entries.len()), (Screen::Processes, all));
+}

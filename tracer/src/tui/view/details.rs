@@ -1,0 +1,67 @@
+//! The line that says who the process of a screen is: its command line, its unit or container, its parent.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Piece, justified, put};
+use crate::columns::clip;
+use crate::human;
+use crate::tui::model::{Model, Screen, Subject};
+use crate::tui::rows::ProcessKey;
+
+/// Height of a terminal that has a line for it.
+const ROOM: u16 = 14;
+
+/// Lines that it takes on a terminal of this height.
+pub(in crate::tui) fn lines(model: &Model, height: u16) -> u16 {
+    u16::from(height >= ROOM && !pieces(model).is_empty())
+}
+
+/// Draws it.
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let width = usize::from(area.width);
+    let mut pieces = pieces(model);
+    // The command line gives way to what is shorter.
+    let others: usize = pieces.iter().skip(1).map(|piece| piece.text.chars().count() + 2).sum();
+    if let Some(command) = pieces.first_mut() {
+        command.text = clip(&command.text, width.saturating_sub(others).max(width / 2));
+    }
+    put(buffer, area, 0, &justified(pieces, Vec::new(), width));
+}
+
+/// What is known, the command line first; nothing where the screen is not about one process.
+fn pieces(model: &Model) -> Vec<Piece> {
+    let (theme, screen) = (model.theme, model.screen());
+    let Screen::Calls(Subject::One(key, _)) = screen else { return Vec::new() };
+    let process = model.shown.processes.iter().find(|process| ProcessKey::of(process) == key);
+    let Some((process, who)) = process.and_then(|process| Some((process, process.who.as_ref()?))) else {
+        return Vec::new();
+    };
+    let safe = |text: &str| human::safe_text(text.as_bytes());
+    let mut pieces = Vec::new();
+    if !who.cmdline.is_empty() {
+        pieces.push(Piece::new(format!(" cmd {}", human::safe_text(&who.cmdline)), theme.plain(), 0));
+    }
+    match (who.container(), who.unit()) {
+        (Some(container), _) => {
+            let runtime = container.runtime.unwrap_or("container");
+            let id: String = container.id.chars().take(12).collect();
+            pieces.push(Piece::new(format!("{runtime} {}", safe(&id)), theme.plain(), 2));
+        }
+        (None, Some(unit)) => pieces.push(Piece::new(format!("unit {}", safe(unit)), theme.plain(), 2)),
+        (None, None) => {}
+    }
+    if who.ppid > 0 {
+        let parent = model.shown.processes.iter().find(|parent| parent.id.pid == who.ppid);
+        let name = parent.map_or_else(String::new, |parent| format!("{} ", parent.comm));
+        pieces.push(Piece::new(format!("parent {name}{}", who.ppid), theme.plain(), 3));
+    }
+    // Threads are known once they have called or ended; one alone is no news.
+    if !process.threads.is_empty() {
+        pieces.push(Piece::new(human::plural(process.threads.len() as u64 + 1, "thread"), theme.plain(), 4));
+    }
+    if process.exited {
+        pieces.push(Piece::new("ended", theme.note(), 1));
+    }
+    pieces
+}
