@@ -13,7 +13,6 @@ use super::view::{call, health, over_time};
 use crate::columns::{self, Column, Context, Row, Scope};
 use crate::compare::Versus;
 use crate::group::{By, regroup};
-use crate::human;
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
 use crate::over_time::{OverTime, Selection, Wanted};
@@ -456,15 +455,6 @@ impl Model {
     /// Whether figures are counted from a moment that the user chose. Before it, those since the start are shown.
     pub(crate) fn counts_from_zero(&self) -> bool {
         self.zero.as_ref().is_some_and(|zero| zero.end_ns <= self.given.end_ns)
-    }
-
-    /// What the figures are counted over, in words.
-    pub(crate) fn span_words(&self) -> String {
-        let since = if self.counts_from_zero() { "since zero" } else { "since start" };
-        match self.scope {
-            Scope::Interval => format!("last {}, latency {since}", human::duration(self.shown.recent_ns)),
-            Scope::Total => since.to_owned(),
-        }
     }
 
     /// Follows the selected row, or no longer the one that is followed.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::model::{Model, Overlay};
 use super::view;
 use crate::columns::{self, Scope, SortKey};
-use crate::human::safe_text;
+use crate::human::{duration, safe_text};
 use crate::recorder::Created;
 use crate::trust;
 
@@ -127,7 +127,7 @@ fn facts(model: &Model, now: Timestamp) -> Vec<(&'static str, String)> {
         ("target", words(&model.run.target)),
         ("written", now.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()),
         ("screen", model.path().map(|screen| model.name_of(screen)).collect::<Vec<_>>().join(" > ")),
-        ("figures", model.span_words()),
+        ("figures", span_words(model)),
         ("ledger", trusted.join(", ")),
     ];
     if !model.filter.text().is_empty() {
@@ -137,6 +137,15 @@ fn facts(model: &Model, now: Timestamp) -> Vec<(&'static str, String)> {
         facts.push(("only", words(only)));
     }
     facts
+}
+
+/// What the figures are counted over.
+fn span_words(model: &Model) -> String {
+    let since = if model.counts_from_zero() { "since zero" } else { "since start" };
+    match model.scope {
+        Scope::Interval => format!("last {}, latency {since}", duration(model.shown.recent_ns)),
+        Scope::Total => since.to_owned(),
+    }
 }
 
 fn findings(model: &Model) -> Vec<String> {

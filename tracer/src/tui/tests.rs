@@ -516,36 +516,6 @@ fn every_key_of_the_table_does_something_wherever_it_is_bound() {
 }
 
 #[test]
-fn a_recording_is_asked_for_by_key_and_shown_with_its_size() {
-    let mut model = incident();
-    let key = KeyEvent::new(KeyCode::Char('R'), KeyModifiers::SHIFT);
-    let message = keys::message(model.mode(), Origin::Live, key).expect("a bound key");
-    assert_eq!(update(&mut model, message), [Effect::Control(Control::ToggleRecording)]);
-    assert_eq!(keys::message(model.mode(), Origin::Replay, key), None, "a replay has nothing to record");
-    let recording = Some(Recording { file: "db-7\x1b[2J.arrows".to_owned(), bytes: 12_400_000 });
-    update(&mut model, Message::Run(RunInfo { recording, ..fixture::run() }));
-    let header = line(&model, 0);
-    assert!(header.contains("REC 12.4 MB"), "{header}");
-    assert!(screen(&model, 200, 24).contains("db-7\\x1b[2J.arrows"), "{header}");
-    assert!(screen(&model, 60, 15).contains("REC 12.4 MB"));
-}
-
-#[test]
-fn quitting_says_how() {
-    let mut model = incident();
-    let quit = |model: &mut Model, key: KeyEvent| {
-        let message = keys::message(model.mode(), model.run.origin, key).expect("a bound key");
-        update(model, message)
-    };
-    let q = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
-    let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    assert_eq!(quit(&mut model, q), [Effect::Exit(Exit::Asked)]);
-    for mode in Mode::ALL {
-        assert_eq!(quit(&mut model_in(mode, Origin::Replay), interrupt), [Effect::Exit(Exit::Signal(2))]);
-    }
-}
-
-#[test]
 fn a_script_of_keys_finds_the_failing_call() {
     let mut model = incident();
     let script = [
