@@ -17,9 +17,10 @@ pub(crate) const HARNESS: [&str; 2] = ["--ignored", "--test-threads=1"];
 pub(crate) const LIST: [&str; 2] = ["--list", "--ignored"];
 
 /// Groups of the suite that compare with other programs, and those programs.
-const COMPARING: [(&str, &[&str]); 5] = [
+const COMPARING: [(&str, &[&str]); 6] = [
     ("needs_strace", &["strace", "sh", "find", "tar"]),
     ("needs_git", &["git"]),
+    ("needs_bash", &["bash", "sleep"]),
     ("needs_python3", &["python3", "bash", "flock", "mount", "losetup", "mkfs.ext4"]),
     ("needs_perf", &["perf"]),
     ("needs_sh", &["sh", "mount", "mkfifo", "head", "sleep"]),
@@ -130,6 +131,7 @@ mod tests {
         let expected = [
             "needs_strace",
             "needs_git",
+            "needs_bash",
             "needs_python3",
             "needs_perf",
             "needs_sh",

@@ -35,6 +35,7 @@ mod blocked;
 mod failures;
 mod filters;
 mod modes;
+mod needs_bash;
 mod needs_ia32;
 mod needs_perf;
 mod needs_python3;
