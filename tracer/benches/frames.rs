@@ -67,7 +67,14 @@ fn crowd(processes: u32) -> Arc<Snapshot> {
         }
         let call = CallKey { abi: Abi::X86_64, nr: 0 };
         let enter_ns = SECOND + u64::from(pid) * 10_000;
-        interval.in_flight.push(InFlight { process, tid: pid, call, enter_ns, args: None, before_attach: false });
+        interval.in_flight.push(InFlight {
+            process,
+            tid: pid,
+            call,
+            enter_ns,
+            args: None,
+            before_attach: false,
+        });
     }
     let mut aggregator = Aggregator::new();
     aggregator.merge(&interval);

@@ -3,14 +3,15 @@
 
 mod bindings;
 mod moving;
+mod parts;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::message::{Command, Message};
 use crate::run::Origin;
 use bindings::DOING;
-pub(crate) use bindings::TYPING;
 use moving::MOVING;
+pub(crate) use parts::TYPING;
 
 /// What keys mean depends on what is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub(crate) fn message(mode: Mode, origin: Origin, event: KeyEvent) -> Option<Mes
 
 #[cfg(test)]
 mod tests {
-    use super::bindings::EVERY;
+    use super::parts::EVERY;
     use super::*;
 
     impl Key {

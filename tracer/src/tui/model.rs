@@ -1,5 +1,7 @@
 //! Everything the screen is made from: the figures, and what the user chose to see of them.
 
+mod figures;
+
 use std::sync::Arc;
 
 use super::compare;
@@ -12,13 +14,12 @@ use super::theme::Theme;
 use super::view::{call, health, over_time};
 use crate::columns::{self, Column, Context, Row, Scope};
 use crate::compare::Versus;
-use crate::group::{By, regroup};
+use crate::group::By;
 use crate::interval::CallKey;
 use crate::ledger::LedgerCounts;
 use crate::over_time::{OverTime, Selection, Wanted};
 use crate::process::Comm;
 use crate::run::{Origin, RunInfo};
-use crate::since;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::syscalls;
 use crate::timeline::Timeline;
@@ -428,35 +429,6 @@ impl Model {
             .filter(|timeline| self.run.origin == Origin::Live && timeline.is_looking_back())
     }
 
-    /// Takes new figures.
-    pub(crate) fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
-        self.given = snapshot;
-        self.show();
-    }
-
-    /// Counts from the moment shown on, or from the start again.
-    pub(crate) fn set_zero(&mut self, is_now: bool) {
-        self.zero = is_now.then(|| Arc::clone(&self.given));
-        self.show();
-    }
-
-    fn show(&mut self) {
-        let counted = match &self.zero {
-            Some(zero) if self.counts_from_zero() => Arc::new(since::since(&self.given, zero)),
-            _ => Arc::clone(&self.given),
-        };
-        self.shown = match self.group {
-            By::Process => counted,
-            group => Arc::new(regroup(Snapshot::clone(&counted), group)),
-        };
-        self.refresh();
-    }
-
-    /// Whether figures are counted from a moment that the user chose. Before it, those since the start are shown.
-    pub(crate) fn counts_from_zero(&self) -> bool {
-        self.zero.as_ref().is_some_and(|zero| zero.end_ns <= self.given.end_ns)
-    }
-
     /// Follows the selected row, or no longer the one that is followed.
     pub(crate) fn toggle_follow(&mut self) {
         let selected = self.selected().map(|entry| entry.key);
@@ -476,14 +448,6 @@ impl Model {
             sort.column = columns::counterpart(columns_of(screen, has_baseline), scope, sort.column);
         }
         self.refresh();
-    }
-
-    /// Takes processes together in this way. Screens of a row that is no more are left.
-    pub(crate) fn group_by(&mut self, group: By) {
-        self.group = group;
-        self.opened.truncate(1);
-        self.change_cursor(|cursor| *cursor = Cursor::default());
-        self.show();
     }
 
     /// Changes the order of the table shown.

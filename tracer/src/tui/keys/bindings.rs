@@ -1,38 +1,12 @@
 //! The table of keys.
 
-use crossterm::event::{KeyCode, KeyModifiers};
+use crossterm::event::KeyCode;
 
-use super::{Binding, Key, Mode};
-use crate::run::Origin;
+use super::parts::{
+    ANYWHERE, EVERY, FILTER, JUMP, LIVE, MENUS, REPLAY, SCREENS, TABLE, TYPING, char, ctrl, key,
+};
+use super::{Binding, Mode};
 use crate::tui::message::{Command, View};
-
-pub(super) const fn key(code: KeyCode) -> Key {
-    Key { code, modifiers: KeyModifiers::NONE }
-}
-
-pub(super) const fn char(character: char) -> Key {
-    key(KeyCode::Char(character))
-}
-
-pub(super) const fn ctrl(character: char) -> Key {
-    Key { code: KeyCode::Char(character), modifiers: KeyModifiers::CONTROL }
-}
-
-const ANYWHERE: &[Mode] =
-    &[Mode::Table, Mode::Detail, Mode::Filter, Mode::Jump, Mode::SortMenu, Mode::SaveMenu, Mode::Help];
-pub(super) const SCREENS: &[Mode] = &[Mode::Table, Mode::Detail];
-const TABLE: &[Mode] = &[Mode::Table];
-pub(super) const LISTS: &[Mode] = &[Mode::Table, Mode::Detail, Mode::SortMenu, Mode::SaveMenu, Mode::Help];
-pub(super) const MENUS: &[Mode] = &[Mode::SortMenu, Mode::SaveMenu, Mode::Help];
-const FILTER: &[Mode] = &[Mode::Filter];
-const JUMP: &[Mode] = &[Mode::Jump];
-/// Where characters are typed.
-pub(crate) const TYPING: &[Mode] = &[Mode::Filter, Mode::Jump];
-
-/// Of whatever origin.
-pub(super) const EVERY: &[Origin] = &[Origin::Live, Origin::Replay];
-const LIVE: &[Origin] = &[Origin::Live];
-const REPLAY: &[Origin] = &[Origin::Replay];
 
 /// Every binding but those that move, the ones a newcomer needs first.
 pub(super) static DOING: &[Binding] = &[

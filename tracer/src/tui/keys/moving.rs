@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::Binding;
-use super::bindings::{EVERY, LISTS, MENUS, SCREENS, char, ctrl, key};
+use super::parts::{EVERY, LISTS, MENUS, SCREENS, char, ctrl, key};
 use crate::tui::message::Command;
 
 /// Every binding that moves.
