@@ -78,6 +78,10 @@ fn read(path: &Path, owner: u32) -> io::Result<Option<String>> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
+        // Somebody else's home, as after `su`: what one may not even look for is no file of ours.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_visible(path) => {
+            return Ok(None);
+        }
         opened => opened?,
     };
     let facts = file.metadata()?;
@@ -87,6 +91,11 @@ fn read(path: &Path, owner: u32) -> io::Result<Option<String>> {
     let mut text = String::new();
     file.take(MOST_BYTES).read_to_string(&mut text)?;
     Ok(Some(text))
+}
+
+/// Whether the folders above it may be entered.
+fn is_visible(path: &Path) -> bool {
+    !matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 #[cfg(test)]
