@@ -225,8 +225,10 @@ fn a_terminal_is_no_place_for_a_recording() {
 
 /// The rows of the table under the cursor, and the line that says what they are.
 fn table(screen: &str) -> Vec<&str> {
-    let from = screen.lines().skip_while(|line| !line.contains("totals since start"));
-    from.take_while(|line| !line.is_empty() && !line.contains("████")).collect()
+    let from = screen.lines().skip_while(|line| !line.contains("1 processes"));
+    let rows: Vec<_> = from.take_while(|line| !line.is_empty() && !line.contains("████")).collect();
+    assert!(rows.len() > 2, "no table in\n{screen}");
+    rows
 }
 
 /// What replay opens with is what the live screen ended with: in the table of processes, in that of the calls
@@ -253,7 +255,6 @@ fn the_last_screen_is_the_one_that_replay_opens_with() {
 
         let mut replay = Terminal::run(&format!("exec {tracer} replay {file}"));
         let screen = replay.wait_for_text("the end, Space starts over");
-        assert!(table(&processes).len() > 2, "{processes}");
         assert_eq!(table(&screen), table(&processes), "{mode:?} {kind}");
         replay.press("\r");
         let again = replay.wait_for_text("ERR% BUSY%");
