@@ -12,7 +12,7 @@ use crate::tool::{Family, Tracing, Waiting, signal, tell, wait_for};
 
 const SIGUSR1: i32 = 10;
 const THREADS: usize = 64;
-/// futex, readv, connect; rt_sigtimedwait in the leader.
+/// `futex`, `readv`, `connect`; `rt_sigtimedwait` in the leader.
 const BLOCKING: [i64; 4] = [202, 19, 42, 128];
 
 /// Number and registers of the call that each thread is in.
