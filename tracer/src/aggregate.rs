@@ -7,11 +7,12 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::findings::{Known, Watch, is_expected};
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, slowest, threads};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, slowest, threads};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 use crate::syscalls;
+use crate::trend::Trend;
 
 mod bounds;
 mod errno;
@@ -77,6 +78,7 @@ struct Call {
     /// Of the last merged interval; `recent_generation` says whether that is still the last one.
     recent: Recent,
     recent_generation: u64,
+    trend: Trend,
     errnos: BTreeMap<u16, Seen>,
 }
 
@@ -86,6 +88,7 @@ struct Recent {
     errors: u64,
     total_ns: u64,
     bytes: u64,
+    threads: Arc<[ThreadFigures]>,
     by_errno: BTreeMap<u16, u64>,
 }
 
@@ -99,6 +102,8 @@ impl Call {
         }
         // Several cells of one merge meet here only in the row of what has no room of its own.
         self.recent.calls += cell.calls;
+        self.trend.count(generation, cell.calls);
+        threads::merge(&mut self.recent.threads, &cell.threads);
         self.recent.errors += cell.error_count();
         self.recent.total_ns += cell.total_ns;
         self.recent.bytes = self.recent.bytes.saturating_add(cell.sizes.bytes);
@@ -117,6 +122,7 @@ impl Call {
         self.total.merge_keeping(&other.total, slowest::IN_RUN);
         // Of processes that ended long ago, and of many, threads tell nobody anything.
         self.total.threads = Arc::default();
+        self.trend.merge(&other.trend);
         if other.recent_generation == generation {
             if self.recent_generation != generation {
                 self.recent = Recent::default();
@@ -378,12 +384,14 @@ impl Aggregator {
                 recent_total_ns: recent(call.recent.total_ns),
                 sizes: total.sizes,
                 recent_bytes: recent(call.recent.bytes),
+                trend: call.trend.at(self.generation),
             },
             errnos,
             in_flight,
             before: None,
             slowest: Arc::clone(&total.slowest),
             threads: Arc::clone(&total.threads),
+            recent_threads: if is_recent { Arc::clone(&call.recent.threads) } else { Arc::default() },
         }
     }
 }

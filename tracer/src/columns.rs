@@ -6,6 +6,8 @@ mod cell;
 mod errno;
 mod open;
 mod row;
+mod thread;
+mod wide;
 
 use std::cmp::Ordering;
 
@@ -19,6 +21,8 @@ pub use errno::{ERRNOS, ERRNOS_OF_CALL};
 pub use open::OPEN_CALLS;
 pub use row::{Context, Rank, Row, is_stuck, rank};
 use row::{busy_ns, call_of, latency_of, process_of, stats_of};
+pub use thread::THREADS;
+pub use wide::{CALLS_AGAINST_BASELINE_ON_SCREEN, CALLS_ON_SCREEN, PROCESSES_AS_TREE, PROCESSES_ON_SCREEN};
 
 /// Blank cells between two columns.
 pub const GAP: usize = 1;
@@ -55,6 +59,8 @@ pub enum Align {
     Left,
     /// Figures.
     Right,
+    /// Figures over time, the newest last: what does not fit is cut from the front.
+    Newest,
 }
 
 /// One column.
@@ -148,8 +154,11 @@ const PID: Column = Column {
     ..FIGURE
 };
 
+/// Id of the column with the name of a process, before which a tree has its lines.
+pub const NAME_OF_PROCESS: &str = "comm";
+
 const COMM: Column = Column {
-    id: "comm",
+    id: NAME_OF_PROCESS,
     aliases: &["name", "command"],
     title: "COMM",
     about: "name of the process",
@@ -427,6 +436,11 @@ pub fn counterpart(set: &[Column], scope: Scope, index: usize) -> usize {
 /// The columns of `set` that fit on a line of `width` cells, the least important left out and names
 /// widened where there is room.
 pub fn lay_out(set: &'static [Column], scope: Scope, width: usize) -> Vec<Placed> {
+    lay_out_with(set, scope, width, None)
+}
+
+/// The same with one column, by index, that is not left out: what a table is sorted by is to be seen.
+pub fn lay_out_with(set: &'static [Column], scope: Scope, width: usize, kept: Option<usize>) -> Vec<Placed> {
     let mut placed: Vec<Placed> = set
         .iter()
         .enumerate()
@@ -438,7 +452,10 @@ pub fn lay_out(set: &'static [Column], scope: Scope, width: usize) -> Vec<Placed
         placed.iter().map(|at| COMFORT.min(at.column.max_width).saturating_sub(at.width)).sum::<usize>()
     };
     loop {
-        let rank = |at: &Placed| at.column.drop[scope.index()].unwrap_or(0);
+        let rank = |at: &Placed| match at.column.drop[scope.index()] {
+            Some(rank) if kept != Some(at.index) => rank,
+            _ => 0,
+        };
         // Of equally important ones the last goes first.
         let Some((at, rank)) =
             placed.iter().map(rank).enumerate().filter(|(_, rank)| *rank > 0).max_by_key(|(_, rank)| *rank)

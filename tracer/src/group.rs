@@ -69,8 +69,8 @@ pub fn regroup(mut snapshot: Snapshot, by: By) -> Snapshot {
     snapshot
 }
 
-/// One row, which says what they have in common, for many.
-fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessRow {
+/// One row for many; what `group` says is what they have in common.
+pub(crate) fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessRow {
     // Threads of different hosts can have one number.
     let is_one_host = rows.iter().all(|row| row.host == group.host);
     let mut calls: BTreeMap<CallKey, CallRow> = BTreeMap::new();
@@ -95,6 +95,7 @@ fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessRow {
     if !is_one_host {
         for call in &mut group.calls {
             call.threads = Arc::default();
+            call.recent_threads = Arc::default();
         }
     }
     group
@@ -105,6 +106,8 @@ fn merge_call(mine: &mut CallRow, other: CallRow) {
     slowest::merge(&mut mine.slowest, &other.slowest, slowest::IN_RUN);
     threads::merge(&mut mine.threads, &other.threads);
     threads::limit(&mut mine.threads);
+    threads::merge(&mut mine.recent_threads, &other.recent_threads);
+    threads::limit(&mut mine.recent_threads);
     for errno in other.errnos {
         match mine.errnos.iter_mut().find(|known| known.errno == errno.errno) {
             Some(known) => {

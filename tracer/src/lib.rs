@@ -5,13 +5,14 @@
 //! ```
 //!
 //! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`,
-//! `syscalls`, `arguments`, `human`, `columns`, `who`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! `syscalls`, `arguments`, `human`, `columns`, `by_thread`, `trend`, `who`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
 pub mod arguments;
 pub mod baseline;
 pub mod bpf;
+pub mod by_thread;
 pub mod cli;
 pub mod columns;
 pub mod commands;
@@ -40,10 +41,12 @@ pub mod since;
 pub mod snapshot;
 pub mod source;
 pub mod span;
+pub(crate) mod spark;
 pub mod syscalls;
 pub mod tap;
 pub mod targets;
 pub mod timeline;
+pub mod trend;
 pub mod trust;
 pub mod tui;
 pub mod who;

@@ -9,6 +9,7 @@ use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight, Sizes, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ThreadNames};
+use crate::trend;
 use crate::who::Who;
 
 /// Everything there is to show at one moment.
@@ -88,6 +89,8 @@ pub struct CallRow {
     pub slowest: Arc<[SlowCall]>,
     /// The threads that made it since the start, by tid; see [`CallRow::other_threads`].
     pub threads: Arc<[ThreadFigures]>,
+    /// Those that made it in the last interval, by tid.
+    pub recent_threads: Arc<[ThreadFigures]>,
 }
 
 /// A latency, or the least that it can be.
@@ -198,6 +201,8 @@ pub struct CallStats {
     pub sizes: Sizes,
     /// Bytes moved in the last interval.
     pub recent_bytes: u64,
+    /// Calls of each of the last intervals, oldest first.
+    pub trend: [u32; trend::INTERVALS],
 }
 
 impl CallStats {
@@ -242,6 +247,7 @@ impl CallStats {
         self.recent_total_ns += other.recent_total_ns;
         self.sizes.merge(&other.sizes);
         self.recent_bytes = self.recent_bytes.saturating_add(other.recent_bytes);
+        trend::add(&mut self.trend, &other.trend);
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn key(calls: &Calls, call: CallKey) -> CallKey {
 impl Call {
     /// Memory that it points to.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.total.heap_bytes() + ERRNO_BYTES * self.total.errors.len()
+        let recent = size_of_val(&*self.recent.threads);
+        self.total.heap_bytes() + recent + ERRNO_BYTES * self.total.errors.len()
     }
 }
 

@@ -11,6 +11,10 @@ const AGE_SHOWN_NS: u64 = 100_000_000;
 /// `text` in exactly `width` cells: padded on the side away from `align`, or cut with `…`.
 pub fn fit(text: &str, width: usize, align: Align) -> String {
     let has = text.width();
+    if has > width && align == Align::Newest {
+        // Its characters are one cell wide each.
+        return text.chars().skip(text.chars().count() - width).collect();
+    }
     if has > width {
         let cut = clip(text, width);
         let blank = " ".repeat(width.saturating_sub(cut.width()));
@@ -19,7 +23,7 @@ pub fn fit(text: &str, width: usize, align: Align) -> String {
     let blank = " ".repeat(width - has);
     match align {
         Align::Left => format!("{text}{blank}"),
-        Align::Right => format!("{blank}{text}"),
+        Align::Right | Align::Newest => format!("{blank}{text}"),
     }
 }
 
@@ -135,5 +139,7 @@ mod tests {
         assert_eq!(fit("7", 3, Align::Right), "  7");
         assert_eq!(fit("日本語", 4, Align::Left), "日… ");
         assert_eq!(fit("abc", 0, Align::Left), "");
+        assert_eq!(fit("▁▂▃█", 2, Align::Newest), "▃█");
+        assert_eq!(fit("█", 3, Align::Newest), "  █");
     }
 }

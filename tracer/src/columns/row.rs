@@ -1,6 +1,7 @@
 //! What a line of a table is about, where it belongs, and which figures its columns are taken from.
 
 use super::Scope;
+use crate::by_thread::ThreadRow;
 use crate::findings;
 use crate::interval::InFlight;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
@@ -26,6 +27,8 @@ pub enum Row<'a> {
     Error(&'a ProcessRow, &'a CallRow, &'a ErrnoRow),
     /// One open call. Latencies are those of the calls of its kind and process that returned.
     Open(&'a ProcessRow, &'a CallRow, &'a InFlight),
+    /// One thread of a process. It has no latencies but the longest.
+    Thread(&'a ProcessRow, &'a ThreadRow),
     /// The sum of a table. It has no latencies: those of different calls taken together say nothing.
     Sum {
         /// All calls of its rows.
@@ -52,6 +55,8 @@ pub struct Context {
     pub end_ns: u64,
     /// Whether calls are held against a baseline.
     pub has_baseline: bool,
+    /// All calls of everybody in scope.
+    pub all_calls: u64,
 }
 
 /// Where a row belongs before any column is compared. In this order: what never returns comes first, what
@@ -75,6 +80,10 @@ impl Context {
             start_ns: snapshot.start_ns,
             end_ns: snapshot.end_ns,
             has_baseline: snapshot.baseline.is_some(),
+            all_calls: match scope {
+                Scope::Interval => snapshot.all.recent_calls,
+                Scope::Total => snapshot.all.calls,
+            },
         }
     }
 
@@ -137,6 +146,20 @@ pub fn rank(row: Row<'_>, at: &Context) -> Rank {
                 Rank::Waiting
             }
         }
+        Row::Thread(process, thread) => {
+            let worked = match at.scope {
+                Scope::Interval => thread.work.recent_calls,
+                Scope::Total => thread.work.calls,
+            };
+            let open = thread.now.and_then(|(index, open)| Some((process.calls.get(index)?, open)));
+            if open.is_some_and(|(call, open)| is_stuck_for(call, at.age_ns(&open))) {
+                Rank::Urgent
+            } else if worked > 0 || thread.work.in_flight > 0 {
+                Rank::Work
+            } else {
+                Rank::Waiting
+            }
+        }
         Row::Call(call) if is_stuck(call) => Rank::Urgent,
         Row::Open(_, call, open) if is_stuck_for(call, at.age_ns(open)) => Rank::Urgent,
         // A wait that times out or is interrupted is no failure of work either.
@@ -164,7 +187,10 @@ fn is_stuck_for(call: &CallRow, age_ns: u64) -> bool {
 
 pub(super) fn process_of(row: Row<'_>) -> Option<&ProcessRow> {
     match row {
-        Row::Process(process) | Row::Error(process, ..) | Row::Open(process, ..) => Some(process),
+        Row::Process(process)
+        | Row::Error(process, ..)
+        | Row::Open(process, ..)
+        | Row::Thread(process, _) => Some(process),
         Row::Call(_) | Row::Sum { .. } => None,
     }
 }
@@ -172,7 +198,7 @@ pub(super) fn process_of(row: Row<'_>) -> Option<&ProcessRow> {
 pub(super) fn call_of(row: Row<'_>) -> Option<&CallRow> {
     match row {
         Row::Call(call) | Row::Error(_, call, _) | Row::Open(_, call, _) => Some(call),
-        Row::Process(_) | Row::Sum { .. } => None,
+        Row::Process(_) | Row::Thread(..) | Row::Sum { .. } => None,
     }
 }
 
@@ -188,6 +214,7 @@ pub(super) fn stats_of(row: Row<'_>) -> Option<&CallStats> {
     match row {
         Row::Process(process) => Some(&process.all),
         Row::Call(call) => Some(&call.stats),
+        Row::Thread(_, thread) => Some(&thread.all),
         Row::Sum { all, .. } => Some(all),
         Row::Error(..) | Row::Open(..) => None,
     }
@@ -198,6 +225,7 @@ pub(super) fn latency_of(row: Row<'_>) -> Option<&CallStats> {
     match row {
         Row::Process(process) => Some(&process.work),
         Row::Call(call) | Row::Open(_, call, _) => Some(&call.stats),
+        Row::Thread(_, thread) => Some(&thread.work),
         Row::Sum { .. } | Row::Error(..) => None,
     }
 }

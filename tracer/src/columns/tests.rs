@@ -5,8 +5,17 @@ use unicode_width::UnicodeWidthStr;
 use super::*;
 use crate::tui::fixture;
 
-fn sets() -> [&'static [Column]; 3] {
-    [&PROCESSES, &CALLS_OF_PROCESS, &ERRNOS]
+fn sets() -> [&'static [Column]; 8] {
+    [
+        &PROCESSES,
+        &CALLS_OF_PROCESS,
+        &ERRNOS,
+        &PROCESSES_ON_SCREEN,
+        &PROCESSES_AS_TREE,
+        &CALLS_ON_SCREEN,
+        &CALLS_AGAINST_BASELINE_ON_SCREEN,
+        &THREADS,
+    ]
 }
 
 #[test]
@@ -57,6 +66,36 @@ fn at_80_cells_the_first_screen_answers_who_is_slow_failing_or_stuck() {
 }
 
 #[test]
+fn a_wide_screen_has_more_of_the_same_and_how_it_went() {
+    let titles = |set, width| -> Vec<&str> {
+        lay_out(set, Scope::Interval, width).iter().map(|at| at.column.title).collect()
+    };
+    assert_eq!(titles(&PROCESSES_ON_SCREEN, 79), titles(&PROCESSES, 79), "at 80 cells nothing is different");
+    assert_eq!(titles(&CALLS_ON_SCREEN, 79), titles(&CALLS_OF_PROCESS, 79));
+    let at_120 = titles(&PROCESSES_ON_SCREEN, 119);
+    assert!(["P90", "TREND", "ERR%"].iter().all(|title| at_120.contains(title)), "{at_120:?}");
+    let at_200 = titles(&PROCESSES_ON_SCREEN, 199);
+    assert!(["P99.9", "CALLS%", "BYTES/s", "TOTAL"].iter().all(|title| at_200.contains(title)), "{at_200:?}");
+    for (flat, tree) in PROCESSES_ON_SCREEN.iter().zip(&PROCESSES_AS_TREE) {
+        assert_eq!(flat.id, tree.id, "indices are good for both");
+    }
+}
+
+#[test]
+fn what_a_table_is_sorted_by_is_to_be_seen() {
+    for index in
+        (0..PROCESSES_ON_SCREEN.len()).filter(|&index| PROCESSES_ON_SCREEN[index].is_in(Scope::Interval))
+    {
+        for width in [59, 79, 119] {
+            let placed = lay_out_with(&PROCESSES_ON_SCREEN, Scope::Interval, width, Some(index));
+            assert!(placed.iter().any(|at| at.index == index), "{}", PROCESSES_ON_SCREEN[index].title);
+            let used: usize = placed.iter().map(|at| at.width + GAP).sum::<usize>() - GAP;
+            assert!(used <= width, "{used} > {width}");
+        }
+    }
+}
+
+#[test]
 fn numbers_are_shortened_but_never_cut() {
     assert_eq!(whole(9_999_999, 9), "9,999,999");
     assert_eq!(whole(123_456_789, 9), "123M");
@@ -70,7 +109,7 @@ fn numbers_are_shortened_but_never_cut() {
             for row in fixture::extreme().rows() {
                 let text = (column.text)(row, &at);
                 assert!(
-                    column.align == Align::Left || text.width() <= column.width,
+                    column.align != Align::Right || text.width() <= column.width,
                     "{} is too narrow for {text}",
                     column.title
                 );

@@ -37,7 +37,7 @@ pub(crate) fn command_line(model: &Model) -> Option<String> {
             command += &whose(subject);
             command += &which(call);
         }
-        (_, Some(Row::Process(process))) => command += &whose_row(process),
+        (_, Some(Row::Process(process) | Row::Thread(process, _))) => command += &whose_row(process),
         (_, Some(Row::Error(process, call, ErrnoRow { .. }))) => {
             command += &whose_row(process);
             command += &which(call);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 
+use crate::by_thread::ThreadRow;
 use crate::columns::Row;
 use crate::findings::{Evidence, Finding, Findings, Rule};
 use crate::histogram::Histogram;
@@ -15,6 +16,7 @@ use crate::process::{Comm, ProcessId};
 use crate::run::RunInfo;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 use crate::timeline::{Activity, Clock, Mark, Motion, Timeline};
+use crate::who::Who;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000 * SECOND;
@@ -60,6 +62,8 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
             latencies: Arc::new(histogram),
             recent_calls: calls.div_ceil(100),
             recent_total_ns: total_ns / 100,
+            // Saw teeth that grow.
+            trend: std::array::from_fn(|at| (calls as usize * (at % 5 + at / 6 + 1) / 100) as u32),
             ..CallStats::default()
         },
         errnos: Vec::new(),
@@ -67,6 +71,7 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
         before: None,
         slowest: Arc::default(),
         threads: Arc::default(),
+        recent_threads: Arc::default(),
     }
 }
 
@@ -126,6 +131,12 @@ impl CallRow {
             max_ns: self.stats.max_ns >> at,
         };
         self.threads = tids.enumerate().map(share).collect();
+        let recent = |(at, thread): (usize, &ThreadFigures)| ThreadFigures {
+            calls: self.stats.recent_calls >> (at + 1),
+            total_ns: self.stats.recent_total_ns >> (at + 1),
+            ..*thread
+        };
+        self.recent_threads = self.threads.iter().enumerate().map(recent).collect();
         self
     }
 
@@ -277,6 +288,7 @@ pub(crate) fn findings() -> Findings {
 /// Figures at the edge of what columns have to hold.
 pub(crate) struct Extreme {
     process: ProcessRow,
+    thread: ThreadRow,
 }
 
 /// A thousand threads, eleven days, a million million calls.
@@ -306,17 +318,20 @@ pub(crate) fn extreme() -> Extreme {
     });
     let mut process = process(4_194_304, "\x1b\x1b\x1b\x1b\x1b\x1b\x1b", vec![call]);
     process.exited = true;
-    Extreme { process }
+    let stats = process.calls[0].stats.clone();
+    let thread = ThreadRow { tid: 4_194_304, name: process.comm, all: stats.clone(), work: stats, now: None };
+    Extreme { process, thread }
 }
 
 impl Extreme {
     /// The same figures as each kind of row.
-    pub(crate) fn rows(&self) -> [Row<'_>; 4] {
+    pub(crate) fn rows(&self) -> [Row<'_>; 5] {
         let call = &self.process.calls[0];
         [
             Row::Process(&self.process),
             Row::Call(call),
             Row::Error(&self.process, call, &call.errnos[0]),
+            Row::Thread(&self.process, &self.thread),
             Row::Sum {
                 all: &self.process.all,
                 busy_ns: 1 << 60,
@@ -407,7 +422,7 @@ prop_compose! {
         errnos in proptest::collection::vec((1u16..4096, 1u64..1 << 40, 0u64..9, 0u64..133), 0..4),
         ages in proptest::collection::vec(0u64..900, 0..4),
     ) -> CallRow {
-        let mut row = call(name, &latencies).open(1, &ages);
+        let mut row = call(name, &latencies).open(1, &ages).by_threads(5..5 + ages.len() as u32);
         for (errno, count, recent, ago) in errnos {
             row = row.failing(errno, count, recent, ago);
         }
@@ -417,7 +432,7 @@ prop_compose! {
 
 prop_compose! {
     fn any_process()(
-        pid in 0u32..9, comm in any::<[u8; 16]>(), exited in any::<bool>(), folded in 0u64..3,
+        pid in 0u32..9, comm in any::<[u8; 16]>(), exited in any::<bool>(), folded in 0u64..3, ppid in proptest::option::of(0u32..9),
         calls in proptest::collection::vec(any_call(), 0..6),
     ) -> ProcessRow {
         let mut calls = calls;
@@ -426,6 +441,7 @@ prop_compose! {
         let mut row = process(pid, "", calls);
         row.comm = Comm::from_kernel(comm);
         row.exited = exited;
+        row.who = ppid.map(|ppid| Arc::new(Who { ppid, ..Who::default() }));
         row.folded = if pid == 0 { folded } else { 0 };
         row
     }

@@ -1,6 +1,7 @@
 //! What keys mean. Footer and help are made from the same table, so neither can promise a key that does
 //! nothing.
 
+mod arranging;
 mod bindings;
 mod moving;
 mod parts;
@@ -9,6 +10,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::message::{Command, Message};
 use crate::run::Origin;
+use arranging::ARRANGING;
 use bindings::DOING;
 use moving::MOVING;
 pub(crate) use parts::TYPING;
@@ -67,7 +69,7 @@ pub(crate) struct Binding {
 
 /// Every binding, the ones a newcomer needs first.
 pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
-    DOING.iter().chain(MOVING)
+    DOING.iter().chain(ARRANGING).chain(MOVING)
 }
 
 /// The bindings that work in `mode` with figures of this origin.

@@ -95,6 +95,12 @@ pub(crate) enum Command {
     OpenJump,
     /// Take processes together in another way.
     NextGroup,
+    /// Fold what is below the selected process, or unfold it.
+    ToggleFold,
+    /// Fold everything, or unfold it.
+    ToggleAllFolded,
+    /// Show the threads of the selected process.
+    OpenThreads,
     /// Show or hide what waits by design.
     ToggleWaiting,
     /// Rates of the last interval, or totals.

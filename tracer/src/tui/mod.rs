@@ -20,7 +20,6 @@ pub mod offscreen;
 mod remote;
 mod rows;
 mod save;
-mod spark;
 mod terminal;
 mod theme;
 mod travel;

@@ -9,10 +9,10 @@ use super::filter::Filter;
 use super::keys::Mode;
 use super::layout;
 use super::message::View;
-use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, columns_of};
+use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, Tree, columns_of};
 use super::theme::Theme;
 use super::view::{call, health, over_time};
-use crate::columns::{self, Column, Context, Row, Scope};
+use crate::columns::{self, Column, Context, Placed, Row, Scope};
 use crate::compare::Versus;
 use crate::group::By;
 use crate::interval::CallKey;
@@ -43,6 +43,8 @@ pub(crate) enum Screen {
     Calls(Subject),
     /// One syscall of a subject.
     Call(Subject, CallKey),
+    /// The threads of a process, and its name when they were opened.
+    Threads(ProcessKey, Comm),
     /// The errors of all processes.
     Errors,
     /// The open calls of all processes.
@@ -79,6 +81,7 @@ impl Screen {
             Self::Calls(_) | Self::Call(..) => 1,
             Self::Errors => 2,
             Self::Open => 3,
+            Self::Threads(..) => 4,
         }
     }
 }
@@ -149,6 +152,8 @@ pub(crate) struct Model {
     pub(crate) shown: Arc<Snapshot>,
     /// What makes a row of the processes.
     pub(crate) group: By,
+    /// Whether they stand under their parents, and how.
+    pub(crate) tree: Tree,
     /// The run.
     pub(crate) run: RunInfo,
     /// The axis of time, where one can move along it.
@@ -187,8 +192,8 @@ pub(crate) struct Model {
     pub(crate) show_expected: bool,
     /// Filter.
     pub(crate) filter: Filter,
-    /// Orders of the tables of processes, syscalls, errors, open calls.
-    sorts: [Sort; 4],
+    /// Orders of the tables of processes, syscalls, errors, open calls, threads.
+    sorts: [Sort; 5],
     /// Rows of the screen, in order.
     pub(crate) rows: Rows,
 }
@@ -205,6 +210,7 @@ impl Model {
             zero: None,
             shown: snapshot,
             group: By::Process,
+            tree: Tree::default(),
             run: RunInfo::default(),
             timeline: None,
             comparison: None,
@@ -229,6 +235,7 @@ impl Model {
                 sort_by(Screen::Calls(Subject::All), "busy"),
                 sort_by(Screen::Errors, "now"),
                 sort_by(Screen::Open, "open_for"),
+                sort_by(Screen::Threads(ProcessKey::default(), Comm::default()), "busy"),
             ],
             rows: Rows::default(),
         };
@@ -284,7 +291,15 @@ impl Model {
 
     /// Columns of the table shown.
     pub(crate) fn columns(&self) -> &'static [Column] {
-        columns_of(self.screen(), self.shown.baseline.is_some())
+        match self.screen() {
+            Screen::Processes if self.tree.is_shown => &columns::PROCESSES_AS_TREE,
+            screen => columns_of(screen, self.shown.baseline.is_some()),
+        }
+    }
+
+    /// Those that a line of `width` cells has room for, the one it is sorted by among them.
+    pub(crate) fn placed_columns(&self, width: usize) -> Vec<Placed> {
+        columns::lay_out_with(self.columns(), self.scope, width, Some(self.sort().column))
     }
 
     /// Order of the table shown.
@@ -333,6 +348,7 @@ impl Model {
             (Screen::Call(subject, call), _) => (subject, Some(call)),
             (Screen::Calls(subject), Some(Row::Call(call))) => (subject, Some(call.call)),
             (Screen::Calls(subject), _) => (subject, None),
+            (Screen::Threads(key, comm), _) => (Subject::One(key, comm), None),
             (_, Some(Row::Process(process))) => (subject_of(process), None),
             (_, Some(Row::Error(process, call, _) | Row::Open(process, call, _))) => {
                 (subject_of(process), Some(call.call))
@@ -351,6 +367,7 @@ impl Model {
             Screen::OverTime(..) => View::OverTime.name().to_owned(),
             Screen::Health => View::Health.name().to_owned(),
             Screen::Calls(Subject::All) => View::Calls.name().to_owned(),
+            Screen::Threads(..) => "threads".to_owned(),
             Screen::Calls(Subject::One(key, comm)) => self
                 .shown
                 .processes
@@ -442,8 +459,9 @@ impl Model {
     pub(crate) fn set_scope(&mut self, scope: Scope) {
         self.scope = scope;
         let has_baseline = self.shown.baseline.is_some();
-        for view in View::ALL {
-            let screen = Screen::first_of(view);
+        let tables = View::ALL.map(Screen::first_of);
+        let threads = Screen::Threads(ProcessKey::default(), Comm::default());
+        for screen in tables.into_iter().filter(|screen| !screen.is_page()).chain([threads]) {
             let sort = &mut self.sorts[screen.table()];
             sort.column = columns::counterpart(columns_of(screen, has_baseline), scope, sort.column);
         }
@@ -547,6 +565,7 @@ impl Model {
             scope: self.scope,
             filter: &self.filter,
             show_waiting: self.shows_waiting(),
+            tree: (self.tree.is_shown && self.screen() == Screen::Processes).then_some(&self.tree.folded),
         };
         self.rows = Rows::compute(&self.shown, &choice);
         if self.screen().is_page() {

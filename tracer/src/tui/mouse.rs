@@ -4,7 +4,7 @@ use super::layout::{self, regions};
 use super::message::Command;
 use super::model::{Model, Overlay, Sort};
 use super::update::{in_menu_at, on_screen, sort_choices};
-use crate::columns::{self, GAP};
+use crate::columns::GAP;
 use crate::config::MouseChoice;
 use ratatui::layout::Rect;
 
@@ -48,7 +48,7 @@ pub(super) fn click(model: &mut Model, x: u16, y: u16) {
 
 /// Sorts by the column whose head is in this cell; again, the other way round.
 fn sort_at(model: &mut Model, x: usize, width: usize) {
-    let placed = columns::lay_out(model.columns(), model.scope, width.saturating_sub(MARK));
+    let placed = model.placed_columns(width.saturating_sub(MARK));
     let mut from = MARK;
     for at in placed {
         if (from..from + at.width).contains(&x) && sort_choices(model).contains(&at.index) {

@@ -1,5 +1,7 @@
 //! Which rows a screen has, in which order. Computed when figures, order or filter change, never per frame.
 
+mod tree;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -8,13 +10,15 @@ use rustc_hash::FxBuildHasher;
 
 use super::filter::Filter;
 use super::model::{Screen, Sort, Subject};
+use crate::by_thread::{ThreadRow, threads_of};
 use crate::columns::{self, Column, Context, Rank, Row, Scope, SortKey};
 use crate::interval::{CallKey, slowest};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
+pub(crate) use tree::{Branch, Tree};
 
 /// Which process a row is about, from one snapshot to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ProcessKey {
     id: ProcessId,
     /// Rows of many processes share an id; the name and what is hashed of the cgroup tell them apart.
@@ -50,6 +54,8 @@ pub(crate) enum RowKey {
     Error(ProcessKey, CallKey, u16),
     /// A thread of a process, in a call that is open.
     Open(ProcessKey, u32),
+    /// A thread of the process of the screen.
+    Thread(u32),
 }
 
 /// Where the row is in the snapshot it was computed from.
@@ -59,6 +65,9 @@ enum Place {
     Call(usize),
     Error(usize, usize, usize),
     Open(usize, usize, usize),
+    Thread(usize, usize),
+    /// A process and all below it.
+    Sum(usize),
 }
 
 /// A row.
@@ -94,7 +103,12 @@ pub(crate) struct Rows {
     pub(crate) hidden_errnos: Vec<(u16, u64, usize)>,
     /// Rows that the filter took out.
     pub(crate) filtered_out: usize,
+    /// Where each row of a tree is among its relatives; empty where rows are no tree.
+    pub(crate) branches: Vec<Branch>,
     calls: Calls,
+    threads: Vec<ThreadRow>,
+    /// Folded parts of a tree.
+    sums: Vec<ProcessRow>,
 }
 
 /// What decides over rows beside the figures.
@@ -109,14 +123,17 @@ pub(crate) struct Choice<'a> {
     pub(crate) filter: &'a Filter,
     /// Whether idle and waiting rows are wanted.
     pub(crate) show_waiting: bool,
+    /// Whether processes stand under their parents, and whose descendants are folded into one row with them.
+    pub(crate) tree: Option<&'a BTreeSet<ProcessKey>>,
 }
 
 /// The columns of the table on `screen`, of a run that is held against a baseline or not.
 pub(crate) fn columns_of(screen: Screen, has_baseline: bool) -> &'static [Column] {
     match screen {
-        Screen::Calls(_) | Screen::Call(..) if has_baseline => &columns::CALLS_AGAINST_BASELINE,
-        Screen::Processes => &columns::PROCESSES,
-        Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_OF_PROCESS,
+        Screen::Calls(_) | Screen::Call(..) if has_baseline => &columns::CALLS_AGAINST_BASELINE_ON_SCREEN,
+        Screen::Processes => &columns::PROCESSES_ON_SCREEN,
+        Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_ON_SCREEN,
+        Screen::Threads(..) => &columns::THREADS,
         Screen::Errors => &columns::ERRNOS,
         Screen::Open => &columns::OPEN_CALLS,
         Screen::OverTime(..) | Screen::Health => &[],
@@ -132,6 +149,7 @@ impl Rows {
             Screen::Calls(subject) | Screen::Call(subject, _) | Screen::OverTime(subject, Some(_)) => {
                 rows.calls_of(snapshot, subject, choice.filter)
             }
+            Screen::Threads(key, _) => rows.threads(snapshot, key, choice.filter),
             Screen::Errors => rows.errors(snapshot, choice.filter),
             Screen::Open => rows.open_calls(snapshot, choice.filter),
             Screen::OverTime(_, None) | Screen::Health => Vec::new(),
@@ -165,6 +183,23 @@ impl Rows {
             .map(|(index, call)| Entry { key: RowKey::Call(call.call), place: Place::Call(index) })
             .collect();
         self.filtered_out = calls.len() - entries.len();
+        entries
+    }
+
+    fn threads(&mut self, snapshot: &Snapshot, key: ProcessKey, filter: &Filter) -> Vec<Entry> {
+        let found = snapshot.processes.iter().enumerate().find(|(_, row)| ProcessKey::of(row) == key);
+        let Some((at, process)) = found else { return Vec::new() };
+        self.threads = threads_of(process, snapshot.end_ns);
+        let fits = |thread: &ThreadRow| {
+            let now = thread.now.and_then(|(call, _)| process.calls.get(call));
+            filter.fits_thread(process, thread.tid, thread.name, now)
+        };
+        let all = self.threads.iter().enumerate();
+        let entries: Vec<Entry> = all
+            .filter(|(_, thread)| fits(thread))
+            .map(|(index, thread)| Entry { key: RowKey::Thread(thread.tid), place: Place::Thread(at, index) })
+            .collect();
+        self.filtered_out = self.threads.len() - entries.len();
         entries
     }
 
@@ -223,6 +258,11 @@ impl Rows {
             rank_a.cmp(rank_b).then(by_key).then_with(|| a.key.cmp(&b.key))
         });
         self.waiting_from = keyed.partition_point(|(rank, ..)| *rank < Rank::Waiting);
+        if let Some(folded) = choice.tree {
+            let sorted: Vec<Entry> = keyed.into_iter().map(|(_, _, entry)| entry).collect();
+            self.grow(snapshot, &sorted, folded, choice.show_waiting);
+            return;
+        }
         if !choice.show_waiting {
             self.waiting_hidden = keyed.len() - self.waiting_from;
             let hidden = keyed[self.waiting_from..].iter().map(|(_, _, entry)| entry.place);
@@ -245,6 +285,10 @@ impl Rows {
     pub(crate) fn row<'a>(&'a self, snapshot: &'a Snapshot, entry: Entry) -> Option<Row<'a>> {
         match entry.place {
             Place::Process(index) => snapshot.processes.get(index).map(Row::Process),
+            Place::Sum(index) => self.sums.get(index).map(Row::Process),
+            Place::Thread(process, thread) => {
+                Some(Row::Thread(snapshot.processes.get(process)?, self.threads.get(thread)?))
+            }
             Place::Call(index) => self.calls(snapshot).get(index).map(Row::Call),
             Place::Error(process, call, errno) => {
                 let process = snapshot.processes.get(process)?;
@@ -301,6 +345,7 @@ fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
                 call.errnos.sort_by_key(|errno| (std::cmp::Reverse(errno.count), errno.errno));
                 // A call of many processes is made by too many threads to say which.
                 call.threads = Arc::default();
+                call.recent_threads = Arc::default();
                 call.in_flight.sort_by_key(|open| (open.enter_ns, open.tid));
             }
             Calls::Merged(merged)

@@ -207,7 +207,7 @@ fn markdown(model: &Model, now: Timestamp) -> String {
     }
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     page += &line(columns.iter().map(|column| column.title.to_owned()).collect());
-    let rule = |column: &&columns::Column| if column.align == columns::Align::Right { "---:" } else { "---" };
+    let rule = |column: &&columns::Column| if column.align == columns::Align::Left { "---" } else { "---:" };
     page += &line(columns.iter().map(|column| rule(column).to_owned()).collect());
     let context = model.context();
     for row in model.rows.entries.iter().take(MOST_ROWS).filter_map(|&entry| model.row(entry)) {

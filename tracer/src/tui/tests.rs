@@ -32,6 +32,7 @@ mod open;
 mod over_time;
 mod pages;
 mod replay;
+mod tree;
 mod who;
 
 use pages::{SIZES, assert_screens};
@@ -313,20 +314,6 @@ fn when_a_run_has_ended_its_past_is_looked_at_as_in_a_replay() {
     assert_eq!(model.scope, Scope::Interval);
     let text = screen(&model, 80, 24);
     assert!(!text.contains("still collecting") && text.contains("ended: stopped"), "{text}");
-}
-
-#[test]
-fn what_never_returns_comes_first_whatever_the_order() {
-    let mut model = incident();
-    for _ in 0..columns::PROCESSES.len() {
-        for _ in 0..2 {
-            let first = model.row(model.rows.entries[0]);
-            assert!(matches!(first, Some(Row::Process(process)) if process.id.pid == 2210));
-            send(&mut model, Command::Invert);
-        }
-        send(&mut model, Command::NextSort(1));
-    }
-    assert_eq!(columns::PROCESSES[model.sort().column].id, "busy", "the columns are a ring");
 }
 
 #[test]

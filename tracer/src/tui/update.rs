@@ -156,11 +156,15 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
             let sort = model.sort();
             model.set_sort(Sort { inverted: !sort.inverted, ..sort });
         }
-        Command::NextGroup => model.group_by(match model.group {
-            By::Process => By::Comm,
-            By::Comm => By::Cgroup,
-            _ => By::Process,
-        }),
+        Command::NextGroup => match model.group {
+            By::Process if !model.tree.is_shown => model.show_tree(),
+            By::Process => model.group_by(By::Comm),
+            By::Comm => model.group_by(By::Cgroup),
+            _ => model.group_by(By::Process),
+        },
+        Command::ToggleFold => tell(model, Model::toggle_folded),
+        Command::ToggleAllFolded => tell(model, Model::toggle_all_folded),
+        Command::OpenThreads => tell(model, open_threads),
         Command::ToggleWaiting => {
             model.toggle_waiting();
         }
@@ -206,6 +210,30 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
     }
 }
 
+/// Does what may not be possible here, and says why where it is not.
+fn tell(model: &mut Model, does: fn(&mut Model) -> Result<(), &'static str>) {
+    if let Err(why) = does(model) {
+        model.told = Some(why.to_owned());
+    }
+}
+
+fn open_threads(model: &mut Model) -> Result<(), &'static str> {
+    let selected = model.selected().and_then(|entry| model.row(entry));
+    let (key, comm) = match (model.screen(), selected) {
+        (Screen::Threads(..), _) => return Err("these are the threads"),
+        (Screen::Calls(Subject::One(key, comm)), _) => (key, comm),
+        (_, Some(Row::Process(process) | Row::Error(process, ..) | Row::Open(process, ..))) => {
+            (ProcessKey::of(process), process.comm)
+        }
+        _ => return Err("threads are those of one process: select one"),
+    };
+    if key.process().is_none() {
+        return Err("the threads of many processes are not told apart");
+    }
+    model.open(Screen::Threads(key, comm));
+    Ok(())
+}
+
 fn move_on_screen(model: &mut Model, command: Command) {
     let page = layout::table_height(model);
     if model.screen().is_page() {
@@ -227,6 +255,13 @@ fn open_selected(model: &mut Model) {
         (RowKey::Call(call), Screen::Calls(subject), _) => Screen::Call(subject, call),
         (_, _, Some(Row::Error(process, call, _) | Row::Open(process, call, _))) => {
             Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call.call)
+        }
+        (_, Screen::Threads(key, comm), Some(Row::Thread(process, thread))) => {
+            let Some(call) = thread.now.and_then(|(index, _)| process.calls.get(index)) else {
+                model.told = Some("this thread is in no call now".to_owned());
+                return;
+            };
+            Screen::Call(Subject::One(key, comm), call.call)
         }
         _ => return,
     };

@@ -139,6 +139,7 @@ fn folded_processes_say_how_many_they_are() {
                 in_flight: Vec::new(),
                 before: None,
                 slowest: Arc::default(),
+                recent_threads: Arc::default(),
                 threads: Arc::default(),
             }],
             ..ProcessRow::default()

@@ -119,6 +119,26 @@ impl Filter {
         })
     }
 
+    /// Whether a thread of `process` fits: by itself, by its process, or by the call that it is in.
+    pub(crate) fn fits_thread(
+        &self,
+        process: &ProcessRow,
+        tid: u32,
+        name: Comm,
+        now: Option<&CallRow>,
+    ) -> bool {
+        self.terms.iter().all(|term| {
+            let is_it = match term.field {
+                Field::Any => term.fits_comm(name) || term.has(|value| value.is_in(&tid.to_string())),
+                Field::Pid => term.has(|value| *value == Value::Pid(tid)),
+                Field::Comm => term.fits_comm(name),
+                Field::Call | Field::Errno | Field::Latency => false,
+            };
+            let fits = is_it || term.fits_process(process) || now.is_some_and(|call| term.fits_call(call));
+            fits != term.excludes
+        })
+    }
+
     /// Whether an errno of a call fits.
     pub(crate) fn fits_errno(&self, process: &ProcessRow, call: &CallRow, errno: &ErrnoRow) -> bool {
         self.terms.iter().all(|term| {

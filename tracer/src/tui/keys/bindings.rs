@@ -8,7 +8,7 @@ use super::parts::{
 use super::{Binding, Mode};
 use crate::tui::message::{Command, View};
 
-/// Every binding but those that move, the ones a newcomer needs first.
+/// Every binding but those that arrange rows or move, the ones a newcomer needs first.
 pub(super) static DOING: &[Binding] = &[
     Binding {
         keys: &[key(KeyCode::Enter)],
@@ -16,7 +16,7 @@ pub(super) static DOING: &[Binding] = &[
         origins: EVERY,
         label: "Enter",
         footer: Some(("Enter", "open")),
-        help: "open the selected row: a process, a syscall",
+        help: "open the selected row: a process, a syscall, the call that a thread is in",
         command: Command::Open,
     },
     Binding {
@@ -389,15 +389,6 @@ pub(super) static DOING: &[Binding] = &[
         command: Command::SortBy("rate"),
     },
     Binding {
-        keys: &[char('t'), key(KeyCode::F(5))],
-        modes: TABLE,
-        origins: EVERY,
-        label: "t F5",
-        footer: None,
-        help: "take processes together by name, by cgroup (a unit, a container), or not at all",
-        command: Command::NextGroup,
-    },
-    Binding {
         keys: &[char('b')],
         modes: TABLE,
         origins: EVERY,
@@ -486,15 +477,6 @@ pub(super) static DOING: &[Binding] = &[
         footer: None,
         help: "health: what is lost, what tracing costs, what to know of these figures",
         command: Command::View(View::Health),
-    },
-    Binding {
-        keys: &[char('F')],
-        modes: TABLE,
-        origins: EVERY,
-        label: "F",
-        footer: None,
-        help: "follow the selected row wherever it goes, or no longer",
-        command: Command::ToggleFollow,
     },
     Binding {
         keys: &[char('z')],

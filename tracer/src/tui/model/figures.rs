@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Cursor, Model};
+use super::{Cursor, Model, Screen};
 use crate::group::{By, regroup};
 use crate::since;
 use crate::snapshot::Snapshot;
+use crate::tui::rows::RowKey;
+
+/// What is said to who folds what is no tree.
+const NO_TREE: &str = "only a tree of processes folds: t makes one of the processes";
 
 impl Model {
     /// Takes new figures.
@@ -39,9 +43,54 @@ impl Model {
 
     /// Takes processes together in this way. Screens of a row that is no more are left.
     pub(crate) fn group_by(&mut self, group: By) {
-        self.group = group;
+        (self.group, self.tree.is_shown) = (group, false);
         self.opened.truncate(1);
         self.change_cursor(|cursor| *cursor = Cursor::default());
         self.show();
+    }
+
+    /// Shows each process under its parent.
+    pub(crate) fn show_tree(&mut self) {
+        (self.group, self.tree.is_shown) = (By::Process, true);
+        self.show();
+    }
+
+    /// Folds what is below the selected process into one row with it, or unfolds it.
+    pub(crate) fn toggle_folded(&mut self) -> Result<(), &'static str> {
+        if !self.tree.is_shown || self.screen() != Screen::Processes {
+            return Err(NO_TREE);
+        }
+        let branch = self.rows.branches.get(self.cursor().index);
+        let Some(RowKey::Process(key)) =
+            self.selected().filter(|_| branch.is_some_and(|branch| branch.below > 0)).map(|entry| entry.key)
+        else {
+            return Err("nothing is below this process");
+        };
+        if !self.tree.folded.remove(&key) {
+            self.tree.folded.insert(key);
+        }
+        self.refresh();
+        Ok(())
+    }
+
+    /// Folds everything below each process that has no parent, or unfolds everything.
+    pub(crate) fn toggle_all_folded(&mut self) -> Result<(), &'static str> {
+        if !self.tree.is_shown || self.screen() != Screen::Processes {
+            return Err(NO_TREE);
+        }
+        if self.tree.folded.is_empty() {
+            let shown = self.rows.entries.iter().zip(&self.rows.branches);
+            let roots = shown.filter(|(_, branch)| branch.depth == 0 && branch.below > 0);
+            self.tree.folded = roots
+                .filter_map(|(entry, _)| match entry.key {
+                    RowKey::Process(key) => Some(key),
+                    _ => None,
+                })
+                .collect();
+        } else {
+            self.tree.folded.clear();
+        }
+        self.refresh();
+        Ok(())
     }
 }

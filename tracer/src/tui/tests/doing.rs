@@ -187,7 +187,7 @@ fn clicks_select_open_and_sort_and_the_wheel_moves() {
     let head = text.lines().nth(usize::from(line_of("COMM"))).expect("a head");
     let column = head.find("P99").expect("a column") as u16;
     update(&mut model, Message::Click(column, line_of("COMM")));
-    assert_eq!(columns::PROCESSES[model.sort().column].title, "P99");
+    assert_eq!(columns::PROCESSES_ON_SCREEN[model.sort().column].title, "P99");
     assert!(!model.sort().inverted);
     update(&mut model, Message::Click(column, line_of("COMM")));
     assert!(model.sort().inverted);
@@ -248,4 +248,19 @@ fn quitting_says_how() {
     for mode in Mode::ALL {
         assert_eq!(quit(&mut model_in(mode, Origin::Replay), interrupt), [Effect::Exit(Exit::Signal(2))]);
     }
+}
+
+#[test]
+fn what_never_returns_comes_first_whatever_the_order() {
+    let mut model = incident();
+    let choices = columns::PROCESSES_ON_SCREEN.iter().filter(|column| column.is_in(model.scope)).count();
+    for _ in 0..choices {
+        for _ in 0..2 {
+            let first = model.row(model.rows.entries[0]);
+            assert!(matches!(first, Some(Row::Process(process)) if process.id.pid == 2210));
+            send(&mut model, Command::Invert);
+        }
+        send(&mut model, Command::NextSort(1));
+    }
+    assert_eq!(columns::PROCESSES_ON_SCREEN[model.sort().column].id, "busy", "the columns are a ring");
 }

@@ -32,6 +32,7 @@ fn processes_are_taken_together_by_name_and_by_cgroup_and_stand_alone_again() {
     let all = model.rows.entries.len();
     let calls = model.shown.all.calls;
     send(&mut model, Command::NextGroup);
+    send(&mut model, Command::NextGroup);
     assert!(line(&model, 1).contains("by name"), "{}", line(&model, 1));
     send(&mut model, Command::NextGroup);
     assert!(line(&model, 1).contains("by cgroup"), "{}", line(&model, 1));

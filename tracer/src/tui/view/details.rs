@@ -32,7 +32,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// What is known, the command line first; nothing where the screen is not about one process.
 fn pieces(model: &Model) -> Vec<Piece> {
     let (theme, screen) = (model.theme, model.screen());
-    let Screen::Calls(Subject::One(key, _)) = screen else { return Vec::new() };
+    let (Screen::Calls(Subject::One(key, _)) | Screen::Threads(key, _)) = screen else { return Vec::new() };
     let process = model.shown.processes.iter().find(|process| ProcessKey::of(process) == key);
     let Some((process, who)) = process.and_then(|process| Some((process, process.who.as_ref()?))) else {
         return Vec::new();

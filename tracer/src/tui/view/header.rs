@@ -11,7 +11,7 @@ use crate::human;
 use crate::run::Origin;
 use crate::trust::{self, Severity};
 use crate::tui::message::View;
-use crate::tui::model::{Model, Screen};
+use crate::tui::model::{Model, Screen, Subject};
 
 /// Draws the first line.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -129,6 +129,7 @@ pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
     let group = match model.group {
         By::Comm => Some("by name"),
         By::Cgroup => Some("by cgroup"),
+        _ if model.tree.is_shown => Some("as a tree"),
         _ => None,
     };
     right.extend(group.map(|words| Piece::new(words, theme.note(), 1)));
@@ -151,6 +152,9 @@ fn path_of(model: &Model) -> String {
         let from_table = matches!(before, Some(Screen::Processes | Screen::Errors | Screen::Open));
         if let (Screen::Call(subject, _) | Screen::OverTime(subject, _), true) = (screen, from_table) {
             names.push(model.name_of(Screen::Calls(subject)));
+        }
+        if let (Screen::Threads(key, comm), true) = (screen, from_table) {
+            names.push(model.name_of(Screen::Calls(Subject::One(key, comm))));
         }
         if let (Screen::OverTime(subject, Some(call)), false) =
             (screen, matches!(before, Some(Screen::Call(..))))

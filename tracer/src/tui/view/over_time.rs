@@ -10,9 +10,9 @@ use super::put;
 use crate::columns::{Align, age, clip, fit};
 use crate::human;
 use crate::over_time::{Column, OverTime};
+use crate::spark::{self, Point};
 use crate::tui::heat::{self, LABEL, Map, Scale, Stretch};
 use crate::tui::model::{Model, Screen};
-use crate::tui::spark::{self, Point};
 
 /// Widest that one stretch of time is drawn.
 const MOST_ZOOM: usize = 3;

@@ -10,9 +10,9 @@ use super::{Piece, justified, put};
 use crate::columns;
 use crate::human;
 use crate::run::Origin;
+use crate::spark;
 use crate::timeline::{Activity, Mark, Motion, Timeline};
 use crate::tui::model::Model;
-use crate::tui::spark;
 
 /// Terminal heights from which there is room for the bar, and for the names of marks above it.
 const ROOM_FOR_BAR: u16 = 12;

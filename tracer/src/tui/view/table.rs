@@ -18,7 +18,7 @@ const MARK: usize = 1;
 /// Draws the table of the screen shown.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let width = usize::from(area.width);
-    let placed = columns::lay_out(model.columns(), model.scope, width.saturating_sub(MARK));
+    let placed = model.placed_columns(width.saturating_sub(MARK));
     put(buffer, area, 0, &head(model, &placed));
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if area.height == 0 {
@@ -43,7 +43,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         }
         let index = line - usize::from(has_heading && line > rows.waiting_from);
         let Some(row) = rows.entries.get(index).and_then(|&entry| model.row(entry)) else { continue };
-        draw_row(model, &placed, row, index == cursor.index, buffer, area, at);
+        draw_row(model, &placed, (index, row), buffer, area, at);
     }
 }
 
@@ -68,13 +68,12 @@ fn head(model: &Model, placed: &[Placed]) -> Line<'static> {
 fn draw_row(
     model: &Model,
     placed: &[Placed],
-    row: Row<'_>,
-    is_selected: bool,
+    (index, row): (usize, Row<'_>),
     buffer: &mut Buffer,
     area: Rect,
     at: u16,
 ) {
-    let theme = model.theme;
+    let (theme, is_selected) = (model.theme, index == model.cursor().index);
     let (mark, style) = match columns::rank(row, &model.context()) {
         Rank::Urgent => ("!", theme.stuck()),
         Rank::Work => (if is_selected { ">" } else { " " }, theme.plain()),
@@ -83,11 +82,16 @@ fn draw_row(
     let context = model.context();
     let mut text = String::with_capacity(usize::from(area.width) + 8);
     text.push_str(mark);
-    for (index, at) in placed.iter().enumerate() {
-        if index > 0 {
+    let branch = model.rows.branches.get(index);
+    for (number, at) in placed.iter().enumerate() {
+        if number > 0 {
             text.push_str(&" ".repeat(GAP));
         }
-        text.push_str(&columns::fit(&(at.column.text)(row, &context), at.width, at.column.align));
+        let mut cell = (at.column.text)(row, &context);
+        if let Some(branch) = branch.filter(|_| at.column.id == columns::NAME_OF_PROCESS) {
+            cell.insert_str(0, &branch.lines());
+        }
+        text.push_str(&columns::fit(&cell, at.width, at.column.align));
     }
     put(buffer, area, at, &Line::from(Span::styled(text, style)));
     if is_selected {
@@ -135,6 +139,9 @@ fn why_empty(model: &Model) -> String {
         Screen::Processes => "no calls seen yet".to_owned(),
         Screen::Errors => "no call has failed".to_owned(),
         Screen::Open => "no call is open".to_owned(),
+        Screen::Threads(..) => {
+            "no thread was told apart, or the process ended and was summed up (Esc goes back)".to_owned()
+        }
         Screen::Calls(_) | Screen::Call(..) | Screen::OverTime(..) | Screen::Health => {
             "no calls: none was seen yet, or the process ended and was summed up (Esc goes back)".to_owned()
         }

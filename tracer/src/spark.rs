@@ -5,7 +5,7 @@ const LEVELS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇",
 
 /// What there is to say of a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Point {
+pub(crate) enum Point {
     /// Nothing was recorded.
     Unknown,
     /// There was nothing that could have a figure.
@@ -15,7 +15,7 @@ pub(super) enum Point {
 }
 
 /// A figure to scale; whatever is not zero can be seen.
-pub(super) fn level(figure: f64, highest: f64) -> &'static str {
+pub(crate) fn level(figure: f64, highest: f64) -> &'static str {
     if figure <= 0.0 || highest <= 0.0 {
         return LEVELS[0];
     }
@@ -23,13 +23,13 @@ pub(super) fn level(figure: f64, highest: f64) -> &'static str {
 }
 
 /// The highest figure; 0 without any.
-pub(super) fn highest(points: &[Point]) -> f64 {
+pub(crate) fn highest(points: &[Point]) -> f64 {
     let figures = points.iter().map(|point| if let Point::Figure(figure) = point { *figure } else { 0.0 });
     figures.fold(0.0, f64::max)
 }
 
 /// Points to the scale of the highest, each `zoom` cells wide, marked as in maps of heat where there is no figure.
-pub(super) fn line(points: &[Point], zoom: usize) -> String {
+pub(crate) fn line(points: &[Point], zoom: usize) -> String {
     let highest = highest(points);
     let cells = points.iter().map(|point| match point {
         Point::Unknown => "/",
