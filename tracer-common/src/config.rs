@@ -11,6 +11,9 @@ pub const ABI_WORDS: usize = (FILTERABLE / 64).next_power_of_two();
 /// Words of the syscall bitmap; a power of two, so that the kernel's verifier understands a masked index.
 pub const BITMAP_WORDS: usize = ABI_WORDS * Abi::ALL.len();
 
+/// Cgroups that can be targets at once.
+pub const MAX_CGROUPS: u32 = 64;
+
 /// The knobs, as one read-only global named `CONFIG`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -38,8 +41,8 @@ pub struct Config {
     pub spill_mask: u32,
     /// Slots minus one; the number of slots is a power of two.
     pub slot_mask: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// How many entries of `CGROUPS` make their processes targets; 0: it is not by cgroup.
+    pub cgroups: u32,
     /// Cells of each CPU's ring minus one; their number is a power of two.
     pub ring_mask: u32,
     /// A ring with this many cells filled wakes its reader.
@@ -128,7 +131,7 @@ impl Config {
         slower_ns: 0,
         spill_mask: 0,
         slot_mask: crate::slot::SLOTS - 1,
-        reserved: 0,
+        cgroups: 0,
         ring_mask: 0,
         high_water: 1,
         preemptible: 0,

@@ -18,7 +18,8 @@ pub struct Slot {
     pub open: u8,
     /// Zero.
     pub reserved: u16,
-    /// The value of the epoch when the verdict was given; an `IGNORE` of an older epoch is asked again.
+    /// The value of the epoch when the verdict was given; an `IGNORE` of an older epoch is asked again, and where
+    /// the target is a cgroup, `TRACE` is too.
     pub epoch: u32,
     /// Zero.
     pub reserved2: u32,

@@ -11,7 +11,7 @@ use crate::config::config;
 use crate::emit::{announce, emit};
 use crate::kernel;
 use crate::maps::{COMMS, TARGETS, this_cpu};
-use crate::slots::{admit, claim, lookup, release};
+use crate::slots::{admit, claim, lookup, note_move, release};
 
 /// A target made a task: it is one too. Runs in the parent, before the child.
 #[inline(always)]
@@ -70,6 +70,13 @@ pub fn exit() {
         announce(kind::EXIT, pid_tgid);
     }
     release(tid);
+}
+
+/// A task, or a whole process, was moved to another cgroup. Runs in whoever moved it, before the move has been
+/// reported to them, so that each call made after it is judged by where it is made.
+#[inline(always)]
+pub fn moved() {
+    note_move();
 }
 
 /// Moves the open call of `old_tid` to `tid`, whose former owner has ended.

@@ -70,6 +70,14 @@ pub fn raw_task_exit(_context: RawTracePointContext) -> i32 {
     0
 }
 
+/// `cgroup_attach_task(dst_cgrp, path, task, threadgroup)`.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/trace/events/cgroup.h#L121-L159>
+#[raw_tracepoint(tracepoint = "cgroup_attach_task")]
+pub fn raw_moved(_context: RawTracePointContext) -> i32 {
+    lifecycle::moved();
+    0
+}
+
 classic_program!("tracepoint/raw_syscalls/sys_enter", classic_enter, |context| {
     pair::enter(&Classic(&context));
 });
@@ -88,6 +96,10 @@ classic_program!("tracepoint/sched/sched_process_exec", classic_exec, |context| 
 
 classic_program!("tracepoint/sched/sched_process_exit", classic_task_exit, |_context| {
     lifecycle::exit();
+});
+
+classic_program!("tracepoint/cgroup/cgroup_attach_task", classic_moved, |_context| {
+    lifecycle::moved();
 });
 
 /// The floor of any tracer that has a program at enter and one at exit; for `cargo xtask bench`.

@@ -1,10 +1,10 @@
 //! Every map of the programs.
 
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
-use aya_ebpf::btf_maps::{Array, HashMap, RingBuf};
+use aya_ebpf::btf_maps::{Array, CgroupArray, HashMap, RingBuf};
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::btf_map;
-use tracer_common::config::Control;
+use tracer_common::config::{Control, MAX_CGROUPS};
 use tracer_common::cpu::Cpu;
 use tracer_common::ring::{Consumer, RingCell};
 use tracer_common::slot::{OVERFLOW_SLOTS, SLOTS as SLOT_COUNT, Slot};
@@ -47,6 +47,15 @@ pub static TARGETS: HashMap<u32, u8, 65_536> = HashMap::new();
 /// Names that make a process a target.
 #[btf_map]
 pub static COMMS: HashMap<[u8; 16], u8, 64> = HashMap::new();
+
+/// Cgroups whose tasks are targets, those of their descendants too; user space fills as many entries as
+/// `CONFIG.cgroups` says.
+#[btf_map]
+pub static CGROUPS: CgroupArray<{ MAX_CGROUPS as usize }> = CgroupArray::new();
+
+/// When a task was last moved from one cgroup to another, by `CLOCK_MONOTONIC`; 0: not since the programs were attached.
+#[btf_map]
+pub static MOVED: Array<u64, 1> = Array::new();
 
 /// What user space changes while the programs run.
 #[btf_map]

@@ -1,13 +1,15 @@
 //! Threads: finding a thread's slot, giving it one, judging whether it is traced, and taking the slot back.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use tracer_common::config::MAX_CGROUPS;
 use tracer_common::record::kind;
 use tracer_common::slot::{Slot, open, verdict};
 
 use crate::config::config;
 use crate::emit::announce;
 use crate::kernel;
-use crate::maps::{OVERFLOW, OWNERS, SLOTS, TARGETS, ThisCpu, control};
+use crate::maps::{CGROUPS, MOVED, OVERFLOW, OWNERS, SLOTS, TARGETS, ThisCpu, control};
 
 /// What the fast path found.
 pub enum Found {
@@ -49,11 +51,16 @@ pub fn find(cpu: &mut ThisCpu, tid: u32, stack: u64) -> Found {
 #[inline(always)]
 fn judged(slot: *mut Slot) -> Found {
     // SAFETY: a map value; fields of a slot are written by its owner's CPU only.
-    let (judged, epoch) = unsafe { ((*slot).verdict, (*slot).epoch) };
+    let (judged, epoch, stands) = unsafe { ((*slot).verdict, (*slot).epoch, (*slot).open) };
+    let by_cgroup = config!(cgroups) != 0;
     match judged {
-        verdict::TRACE => Found::Traced(slot),
-        // Targets are only ever added while somebody may still fork or execute into being one.
-        verdict::IGNORE if config!(follow) | config!(match_comm) == 0 || epoch == current_epoch() => {
+        verdict::TRACE if !by_cgroup || epoch == current_epoch() || stands != open::CLOSED => {
+            Found::Traced(slot)
+        }
+        // Targets are only ever added while somebody may still fork, execute or be moved into being one.
+        verdict::IGNORE
+            if (config!(follow) | config!(match_comm) == 0 && !by_cgroup) || epoch == current_epoch() =>
+        {
             Found::Ignored
         }
         _ => Found::Unknown,
@@ -100,6 +107,16 @@ fn admit_slowly(pid_tgid: u64) -> *mut Slot {
         verdict::IGNORE if slot_mut.epoch != current_epoch() => {
             slot_mut.epoch = current_epoch();
             judge((pid_tgid >> 32) as u32) == verdict::TRACE
+        }
+        // The thread may have been moved out of the cgroup. A call that it has entered is still ours.
+        verdict::TRACE
+            if config!(cgroups) != 0
+                && slot_mut.open == open::CLOSED
+                && slot_mut.epoch != current_epoch() =>
+        {
+            slot_mut.epoch = current_epoch();
+            slot_mut.verdict = judge((pid_tgid >> 32) as u32);
+            false
         }
         _ => false,
     };
@@ -177,13 +194,48 @@ pub fn judge(tgid: u32) -> u8 {
     if config!(whole_host) != 0 {
         return verdict::TRACE;
     }
+    if config!(cgroups) != 0 {
+        return if is_in_target_cgroup() { verdict::TRACE } else { verdict::IGNORE };
+    }
     // SAFETY: only whether there is an entry is looked at.
     if visible != 0 && unsafe { TARGETS.get(&visible) }.is_some() { verdict::TRACE } else { verdict::IGNORE }
 }
 
+/// Whether the current task is in one of the target cgroups or below one.
+#[inline(never)]
+fn is_in_target_cgroup() -> bool {
+    for index in 0..MAX_CGROUPS {
+        if index >= config!(cgroups) {
+            return false;
+        }
+        if let Ok(true) = CGROUPS.current_task_under_cgroup(index) {
+            return true;
+        }
+    }
+    false
+}
+
+/// What a verdict was given under. Where the target is a cgroup, every move of a task begins another one.
 #[inline(always)]
 pub fn current_epoch() -> u32 {
-    control().epoch
+    let epoch = control().epoch;
+    if config!(cgroups) == 0 {
+        return epoch;
+    }
+    let Some(moved) = MOVED.get_ptr(0) else { return epoch };
+    // SAFETY: a map value; the word is read whole.
+    let moved_ns = unsafe { core::ptr::read_volatile(moved) };
+    // Without the highest bit, so that it never is the one that never comes.
+    epoch.wrapping_add(moved_ns as u32) & (u32::MAX >> 1)
+}
+
+/// Lets every verdict be given again. The time tells moves apart without an atomic sum, which this compiler does not
+/// make: whichever of two stores comes last, it is not what a verdict before it was given under.
+#[inline(always)]
+pub fn note_move() {
+    let Some(moved) = MOVED.get_ptr_mut(0) else { return };
+    // SAFETY: a map value; the word is written whole. The helper has no arguments.
+    unsafe { core::ptr::write_volatile(moved, bpf_ktime_get_ns()) };
 }
 
 const EMPTY: Slot = Slot {

@@ -13,6 +13,7 @@ pub mod arguments;
 pub mod baseline;
 pub mod bpf;
 pub mod by_thread;
+pub mod cgroups;
 pub mod cli;
 pub mod columns;
 pub mod commands;

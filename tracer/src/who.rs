@@ -153,7 +153,7 @@ fn is_id(text: &str) -> bool {
 }
 
 /// The uid in `kubepods-burstable-podUID.slice` or `podUID`, with dashes as Kubernetes shows it.
-fn pod_uid(part: &str) -> Option<String> {
+pub(crate) fn pod_uid(part: &str) -> Option<String> {
     let name = part.strip_suffix(".slice").unwrap_or(part);
     let uid = match name.strip_prefix("pod") {
         Some(uid) => uid,

@@ -1,10 +1,10 @@
 //! Loads the programs with their settings, attaches them in the order that makes no false pairs, and
 //! detaches them in the order that loses no tail.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use aya::maps::{HashMap, Map, MapData, RingBuf};
+use aya::maps::{CgroupArray, HashMap, Map, MapData, RingBuf};
 use aya::programs::raw_trace_point::RawTracePointLinkId;
 use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{Program, ProgramError, ProgramType, RawTracePoint, TracePoint};
@@ -102,6 +102,8 @@ pub struct Plan {
     pub follow: bool,
     /// Names that make a process a target at exec.
     pub comms: Vec<Comm>,
+    /// How many cgroups make their processes targets; at most [`tracer_common::config::MAX_CGROUPS`].
+    pub cgroups: u32,
     /// Send arguments.
     pub args: bool,
     /// Wanted syscalls, and whether numbers that no filter can name are wanted; `None` for all.
@@ -150,10 +152,13 @@ impl LoadError {
 pub struct Kernel {
     ebpf: Ebpf,
     family: Family,
+    /// Whether cgroups are the target.
+    by_cgroup: bool,
     links: Vec<Link>,
     control: SharedArray<Control>,
     cpus: SharedArray<Cpu>,
     targets: HashMap<MapData, u32, u8>,
+    cgroups: CgroupArray<MapData>,
     overflow: HashMap<MapData, u32, Slot>,
     slots: SharedArray<Slot>,
     /// The rings.
@@ -186,6 +191,8 @@ const EXEC: Hook =
     Hook { raw: "raw_exec", classic: "classic_exec", category: "sched", name: "sched_process_exec" };
 const FORK: Hook =
     Hook { raw: "raw_fork", classic: "classic_fork", category: "sched", name: "sched_process_fork" };
+const CGROUP_MOVE: Hook =
+    Hook { raw: "raw_moved", classic: "classic_moved", category: "cgroup", name: "cgroup_attach_task" };
 const SYS_EXIT: Hook =
     Hook { raw: "raw_exit", classic: "classic_exit", category: "raw_syscalls", name: "sys_exit" };
 const SYS_ENTER: Hook =
@@ -239,6 +246,8 @@ impl Kernel {
         let spill = share(&ebpf, "SPILL", possible * cells_per_cpu(possible) as usize)?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
         let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
+        let cgroups =
+            CgroupArray::try_from(take("CGROUPS")?).map_err(|error| LoadError::new(step, &error))?;
         let shared = RingBuf::try_from(take("SHARED_RING")?).map_err(|error| LoadError::new(step, &error))?;
         let overflow = HashMap::try_from(take("OVERFLOW")?).map_err(|error| LoadError::new(step, &error))?;
         let mut comms: HashMap<_, [u8; 16], u8> =
@@ -250,10 +259,12 @@ impl Kernel {
         let mut kernel = Self {
             ebpf,
             family: plan.family,
+            by_cgroup: plan.cgroups > 0,
             links: Vec::new(),
             control,
             cpus,
             targets,
+            cgroups,
             overflow,
             slots,
             rings: Rings::new(ring_cells, heads, consumers, shared, cells),
@@ -264,18 +275,25 @@ impl Kernel {
         if plan.follow || !plan.comms.is_empty() {
             hooks.push(FORK);
         }
+        if plan.cgroups > 0 {
+            hooks.push(CGROUP_MOVE);
+        }
         for hook in hooks {
             kernel.load_program(&hook)?;
         }
         Ok(kernel)
     }
 
-    /// Attaches what tells of tasks. From here on children of targets are targets.
+    /// Attaches what tells of tasks. From here on children of targets are targets, and so is who is moved into a
+    /// cgroup that is one.
     pub fn attach_lifecycle(&mut self, follow: bool) -> Result<(), LoadError> {
         self.attach(&TASK_EXIT)?;
         self.attach(&EXEC)?;
         if follow {
             self.attach(&FORK)?;
+        }
+        if self.by_cgroup {
+            self.attach(&CGROUP_MOVE)?;
         }
         Ok(())
     }
@@ -291,6 +309,16 @@ impl Kernel {
     /// Makes a process a target, by its PID in our own namespace.
     pub fn add_target(&mut self, pid: u32) -> Result<(), LoadError> {
         self.targets.insert(pid, 1, 0).map_err(|error| LoadError::new("add a target", &error))
+    }
+
+    /// Makes what is in a cgroup or below it a target, in the place of whichever had that place before. Of a plan with
+    /// cgroups only.
+    pub fn set_cgroup(&mut self, place: usize, directory: &OwnedFd) -> Result<(), LoadError> {
+        self.cgroups
+            .set(place as u32, directory.as_fd(), 0)
+            .map_err(|error| LoadError::new("set a cgroup as the target", &error))?;
+        self.bump_epoch();
+        Ok(())
     }
 
     /// Lets earlier verdicts "no target" be given again, after targets were added.
@@ -473,6 +501,7 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
         whole_host: u32::from(plan.whole_host),
         follow: u32::from(plan.follow),
         match_comm: u32::from(!plan.comms.is_empty()),
+        cgroups: plan.cgroups,
         args: u32::from(plan.args),
         filter_syscalls: u32::from(plan.syscalls.is_some()),
         unknown_wanted: u32::from(unknown_wanted),

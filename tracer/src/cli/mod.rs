@@ -1,6 +1,7 @@
 //! The command line as clap sees it: definitions only. What the options mean together is decided in
 //! [`crate::config`].
 
+pub mod cgroup;
 pub mod compare;
 pub mod doctor;
 pub mod export;
@@ -56,6 +57,7 @@ Examples:
   tracer -p 1841                    one process, all its threads
   tracer -p 1841,977 -f             two processes and whatever they start
   tracer --comm nginx -x            failing calls of everything named nginx
+  tracer --unit nginx --slower 10ms slow calls of a systemd unit
   tracer -e %net --slower 10ms      network calls that took 10 ms or more
   tracer -d 10s --json -p 1841      ten seconds as JSON Lines
   tracer -d 3 -o report.txt -- make the calls of a command, as text in a file";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 
+use super::cgroup::CgroupOptions;
 use crate::config::{FamilyChoice, values};
 use crate::process::Comm;
 
@@ -14,7 +15,7 @@ use crate::process::Comm;
 pub struct TargetOptions {
     /// Trace these processes, with all their threads
     ///
-    /// Repeat it or separate PIDs by commas. Without -p, --comm and CMD the target is the whole host.
+    /// Repeat it or separate PIDs by commas. Without a target it is the whole host.
     #[arg(
         short,
         long = "pid",
@@ -28,7 +29,8 @@ pub struct TargetOptions {
 
     /// Trace children of the target too, present and future
     ///
-    /// A command given as CMD is always followed, and the whole host has nobody left to follow.
+    /// A command given as CMD is always followed, the children of processes in a cgroup are in it, and the whole
+    /// host has nobody left to follow.
     #[arg(short, long, help_heading = "Target")]
     pub follow: bool,
 
@@ -43,6 +45,10 @@ pub struct TargetOptions {
         help_heading = "Target"
     )]
     pub comms: Vec<Comm>,
+
+    /// Every process of a cgroup.
+    #[command(flatten)]
+    pub cgroups: CgroupOptions,
 
     /// After `--`: start CMD, trace it and its children from their first instruction on
     ///

@@ -101,6 +101,7 @@ fn attempt(family: Family) -> Trial {
         whole_host: true,
         follow: false,
         comms: Vec::new(),
+        cgroups: 0,
         args: true,
         syscalls: None,
         failed_only: false,

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use super::target::{Found, watch_ends};
+use super::target::{Found, watch_cgroups, watch_ends};
 use crate::bpf::loader::{Family, Kernel, Plan, object_sha256};
 use crate::bpf::sys;
 use crate::cli::exit_status;
@@ -95,6 +95,8 @@ impl Attached {
         let present = Present { pids: self.present, filter: tracing.filter.syscalls.clone() };
         let live = Live::start(self.kernel, present, tracing.interval, self.meta.start_ns, sender, tap)
             .context("cannot start the drain thread")?;
+        watch_cgroups(self.found.cgroups().to_vec(), live.cgroup_setter())
+            .context("cannot start a thread")?;
         let watched = self.found.pids();
         let command = match self.found {
             Found::Command(held) => Some(Command::release(held)?),
@@ -337,6 +339,7 @@ fn plan(tracing: &Tracing, found: &Found) -> Plan {
         whole_host: matches!(tracing.target, Target::WholeHost),
         follow: found.follows(),
         comms: found.names().to_vec(),
+        cgroups: found.cgroups().len() as u32,
         args: tracing.args,
         syscalls: tracing.filter.syscalls.as_ref().map(SyscallSet::bitmap),
         failed_only: tracing.filter.failed_only,

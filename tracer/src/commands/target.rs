@@ -4,14 +4,18 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::thread;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::sync::oneshot;
 
 use crate::bpf::loader::Kernel;
 use crate::bpf::sys;
+use crate::cgroups::{Cgroup, Hierarchy};
 use crate::config::Target;
+use crate::human::safe_text;
 use crate::launch::{Held, Streams};
 use crate::process::Comm;
 use crate::targets::{Procfs, Resolved};
@@ -34,6 +38,8 @@ pub(super) enum Found {
         /// Children too.
         follow: bool,
     },
+    /// Everything in these cgroups.
+    Cgroups(Vec<Cgroup>),
     /// A command that waits to be executed.
     Command(Held),
 }
@@ -47,6 +53,7 @@ impl Found {
                 Self::Pids { processes: Procfs::default().resolve_pids(pids)?, follow: *follow }
             }
             Target::Comms { names, follow } => Self::Comms { names: names.clone(), follow: *follow },
+            Target::Cgroups { names } => Self::Cgroups(Hierarchy::of_this_host()?.resolve(names)?),
             Target::Command { argv } => Self::Command(Held::spawn(argv, streams)?),
         })
     }
@@ -60,6 +67,11 @@ impl Found {
             }
             (Self::Comms { names, .. }, _) => {
                 format!("named {}", names.iter().map(Comm::to_string).collect::<Vec<_>>().join(", "))
+            }
+            (Self::Cgroups(cgroups), _) => {
+                let mut labels: Vec<&str> = cgroups.iter().map(|cgroup| cgroup.label.as_str()).collect();
+                labels.dedup();
+                labels.join(", ")
             }
             (Self::Command(_), Target::Command { argv }) => {
                 argv.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
@@ -87,7 +99,7 @@ impl Found {
     /// Whether children of targets are targets.
     pub(super) fn follows(&self) -> bool {
         match self {
-            Self::WholeHost => false,
+            Self::WholeHost | Self::Cgroups(_) => false,
             Self::Pids { follow, .. } | Self::Comms { follow, .. } => *follow,
             Self::Command(_) => true,
         }
@@ -101,6 +113,14 @@ impl Found {
         }
     }
 
+    /// The cgroups whose processes are targets.
+    pub(super) fn cgroups(&self) -> &[Cgroup] {
+        match self {
+            Self::Cgroups(cgroups) => cgroups,
+            _ => &[],
+        }
+    }
+
     /// Attaches everything and makes the target's present processes targets. What forks meanwhile is
     /// caught by the fork program, which comes first, or by looking again until nothing new is found.
     ///
@@ -109,11 +129,18 @@ impl Found {
         let fork = self.follows() || !self.names().is_empty();
         let mut known = BTreeSet::new();
         self.add_new(kernel, &mut known)?;
+        for (place, cgroup) in self.cgroups().iter().enumerate() {
+            let (directory, _) = cgroup.open().with_context(|| {
+                format!("cannot open {}", safe_text(cgroup.directory.as_os_str().as_bytes()))
+            })?;
+            kernel.set_cgroup(place, &directory)?;
+        }
         kernel.attach_lifecycle(fork)?;
         while fork && self.add_new(kernel, &mut known)? {
             kernel.bump_epoch();
         }
         kernel.attach_syscalls()?;
+        known.extend(self.cgroups().iter().flat_map(Cgroup::processes));
         let waits_for_us = matches!(self, Self::Command(_));
         Ok(if waits_for_us { Vec::new() } else { known.into_iter().collect() })
     }
@@ -121,7 +148,7 @@ impl Found {
     fn add_new(&self, kernel: &mut Kernel, known: &mut BTreeSet<u32>) -> Result<bool> {
         let procfs = Procfs::default();
         let mut present: Vec<u32> = match self {
-            Self::WholeHost => Vec::new(),
+            Self::WholeHost | Self::Cgroups(_) => Vec::new(),
             Self::Pids { .. } => self.pids(),
             Self::Comms { names, .. } => {
                 procfs.processes_named(names)?.into_iter().map(|process| process.pid).collect()
@@ -161,4 +188,36 @@ pub(super) fn watch_ends(pids: &[u32]) -> io::Result<Option<oneshot::Receiver<()
         let _ = sender.send(());
     })?;
     Ok(Some(ended))
+}
+
+/// How often it is looked whether a cgroup was made anew.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Tells of each of these cgroups that another one has taken its path, as when systemd starts a unit again: its place
+/// among them, and the directory. Ends when `tell` wants no more.
+pub(super) fn watch_cgroups(
+    cgroups: Vec<Cgroup>,
+    tell: impl Fn(usize, OwnedFd) -> bool + Send + 'static,
+) -> io::Result<()> {
+    if cgroups.is_empty() {
+        return Ok(());
+    }
+    let mut known: Vec<u64> = cgroups.iter().map(|cgroup| cgroup.id).collect();
+    thread::Builder::new().name("cgroups".to_owned()).spawn(move || {
+        loop {
+            thread::sleep(LOOK_EVERY);
+            for (place, cgroup) in cgroups.iter().enumerate() {
+                if cgroup.id_now().is_none_or(|id| id == known[place]) {
+                    continue;
+                }
+                // One that has gone again will be looked for again.
+                let Ok((directory, id)) = cgroup.open() else { continue };
+                known[place] = id;
+                if !tell(place, directory) {
+                    return;
+                }
+            }
+        }
+    })?;
+    Ok(())
 }

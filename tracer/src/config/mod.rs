@@ -1,6 +1,7 @@
 //! From the command line as given to settings that make sense. Pure: no file is read, no process looked
 //! at.
 
+mod cgroup;
 mod file;
 mod record;
 mod screen;
@@ -12,9 +13,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::cli::cgroup::CgroupOptions;
 use crate::cli::target::{KernelOptions, TargetOptions};
 use crate::process::Comm;
 use crate::syscalls::filter::{FilterError, SyscallSet};
+pub use cgroup::CgroupName;
 pub use file::{Defaults, FileError, KEYS};
 pub use record::{Place, RecordSettings, RecordingSettings};
 pub use screen::{MouseChoice, ScreenSettings, ThemeChoice};
@@ -39,6 +42,11 @@ pub enum Target {
         names: Vec<Comm>,
         /// Their children too, whatever their name.
         follow: bool,
+    },
+    /// Every process in one of these cgroups or below one.
+    Cgroups {
+        /// As given, each once; whether they exist is not known here.
+        names: Vec<CgroupName>,
     },
     /// A command that we start, and its children.
     Command {
@@ -92,10 +100,10 @@ pub struct Tracing {
 /// Options that are each fine and make no sense together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SettingsError {
-    /// More than one of `-p`, `--comm` and `-- CMD`.
+    /// More than one of `-p`, `--comm`, a cgroup and `-- CMD`.
     #[error(
         "error: {0} and {1} both choose the target\n\
-         why: one run traces processes by PID, or by name, or a command that it starts\n\
+         why: one run traces processes by PID, by name or by cgroup, or a command that it starts\n\
          next: keep one of them; a second tracer may run beside this one"
     )]
     TwoTargets(&'static str, &'static str),
@@ -136,7 +144,7 @@ impl TryFrom<(TargetOptions, KernelOptions)> for Tracing {
     type Error = SettingsError;
 
     fn try_from((options, kernel): (TargetOptions, KernelOptions)) -> Result<Self, SettingsError> {
-        let target = target(options.pids, options.comms, options.command, options.follow)?;
+        let target = target(options.pids, options.comms, options.cgroups, options.command, options.follow)?;
         let args = kernel.args || target != Target::WholeHost;
         Ok(Self {
             target,
@@ -162,14 +170,20 @@ fn syscalls(expressions: &[String]) -> Result<Option<SyscallSet>, FilterError> {
 fn target(
     pids: Vec<u32>,
     names: Vec<Comm>,
+    cgroups: CgroupOptions,
     argv: Vec<OsString>,
     follow: bool,
 ) -> Result<Target, SettingsError> {
-    let chosen: Vec<&str> =
-        [(!pids.is_empty(), "-p"), (!names.is_empty(), "--comm"), (!argv.is_empty(), "-- CMD")]
-            .into_iter()
-            .filter_map(|(given, option)| given.then_some(option))
-            .collect();
+    let given = |given: bool, option: &'static str| given.then_some(option);
+    let chosen: Vec<&str> = [
+        given(!pids.is_empty(), "-p"),
+        given(!names.is_empty(), "--comm"),
+        cgroups.option(),
+        given(!argv.is_empty(), "-- CMD"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let [first, second, ..] = chosen[..] {
         return Err(SettingsError::TwoTargets(first, second));
     }
@@ -177,6 +191,8 @@ fn target(
         Target::Pids { pids: each_once(pids), follow }
     } else if !names.is_empty() {
         Target::Comms { names: each_once(names), follow }
+    } else if cgroups.option().is_some() {
+        Target::Cgroups { names: each_once(cgroups.into_names()) }
     } else if let Some(program) = argv.first() {
         if program.is_empty() {
             return Err(SettingsError::EmptyCommand);
@@ -237,6 +253,9 @@ mod tests {
             (&["-p", "1", "--comm", "a"][..], "-p", "--comm"),
             (&["-p", "1", "--", "ls"], "-p", "-- CMD"),
             (&["--comm", "a", "--", "ls"], "--comm", "-- CMD"),
+            (&["--unit", "a", "--", "ls"], "--unit", "-- CMD"),
+            (&["--container", "a", "--comm", "ls"], "--comm", "--container"),
+            (&["-p", "1", "--cgroup", "/a"], "-p", "--cgroup"),
             (&["-p", "1", "--comm", "a", "--", "ls"], "-p", "--comm"),
         ] {
             assert_eq!(settings(line), Err(SettingsError::TwoTargets(first, second)));
@@ -244,7 +263,7 @@ mod tests {
         assert_eq!(
             SettingsError::TwoTargets("-p", "--comm").to_string(),
             "error: -p and --comm both choose the target\n\
-             why: one run traces processes by PID, or by name, or a command that it starts\n\
+             why: one run traces processes by PID, by name or by cgroup, or a command that it starts\n\
              next: keep one of them; a second tracer may run beside this one"
         );
         assert_eq!(settings(&["--", ""]), Err(SettingsError::EmptyCommand));
@@ -258,6 +277,15 @@ mod tests {
         assert!(run.args);
         let run = settings(&["--comm", "a", "--comm", "a"]).expect("valid").tracing;
         assert_eq!(run.target, Target::Comms { names: vec![Comm::new("a")], follow: false });
+        assert!(run.args);
+        let line = ["--unit", "a", "--cgroup", "/x", "--container", "0a", "--unit", "a.service"];
+        let run = settings(&line).expect("valid").tracing;
+        let names = [
+            CgroupName::Path("/x".into()),
+            CgroupName::Unit("a.service".to_owned()),
+            CgroupName::Container("0a".to_owned()),
+        ];
+        assert_eq!(run.target, Target::Cgroups { names: names.into() });
         assert!(run.args);
         let run = settings(&["--", "ls", "-l"]).expect("valid").tracing;
         assert_eq!(run.target, Target::Command { argv: vec!["ls".into(), "-l".into()] });

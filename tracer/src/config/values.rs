@@ -48,6 +48,15 @@ pub enum ValueError {
     /// An empty name.
     #[error("a process name has at least one byte; `ps -eo comm` lists the names there are")]
     Comm,
+    /// No path and no id.
+    #[error("not a cgroup; write its path, as /proc/PID/cgroup shows it, or its id")]
+    Cgroup,
+    /// No name of a unit.
+    #[error("not a unit; write its name, as in nginx, nginx.service or session-1.scope")]
+    Unit,
+    /// No id of a container.
+    #[error("not a container; write the beginning of its id, as `docker ps` or `crictl ps` prints it")]
+    Container,
     /// Not a ring size.
     #[error("a ring is a power of two from 4096 bytes to 1G, as in 65536, 512K or 4M")]
     RingBytes,

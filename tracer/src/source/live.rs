@@ -1,6 +1,7 @@
 //! Intervals from the running kernel. One thread drains the rings every 10 ms, folds records and closes an
 //! interval every tick; it waits for nobody. A recorder is handed the same records and intervals.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -79,6 +80,8 @@ enum Request {
     Record(Box<Tap>),
     StopRecording,
     Mark(Mark),
+    /// This place among the target cgroups is another one's now.
+    Cgroup(usize, OwnedFd),
 }
 
 /// The drain thread.
@@ -136,6 +139,13 @@ impl Live {
         let _ = self.requests.send(Request::Mark(mark));
     }
 
+    /// What to call when another cgroup has taken the place of one of the target's: its place, and the directory. False
+    /// when the run is over.
+    pub fn cgroup_setter(&self) -> impl Fn(usize, OwnedFd) -> bool + Send + use<> {
+        let requests = self.requests.clone();
+        move |place, directory| requests.send(Request::Cgroup(place, directory)).is_ok()
+    }
+
     /// Asks for the end: programs detached, rings emptied, a last tick. It comes through the channel.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
@@ -178,7 +188,7 @@ impl Drain {
             }
             self.drain();
             let now_ns = monotonic_ns();
-            self.serve_recorder(now_ns);
+            self.serve(now_ns);
             if now_ns >= next_ns {
                 next_ns += interval_ns * ((now_ns - next_ns) / interval_ns + 1);
                 self.close(now_ns);
@@ -202,7 +212,7 @@ impl Drain {
             self.fold.introduce_as(&stranger, who);
         }
         let now_ns = monotonic_ns();
-        self.serve_recorder(now_ns);
+        self.serve(now_ns);
         self.close(now_ns);
         self.pending.last = true;
         if let Some(tap) = self.tap.take() {
@@ -240,9 +250,9 @@ impl Drain {
         records
     }
 
-    /// Does what was asked about recording. A recording begins and ends with an interval, so that what it holds
+    /// Does what was asked. A recording begins and ends with an interval, so that what it holds
     /// is neither more nor less than its time.
-    fn serve_recorder(&mut self, now_ns: u64) {
+    fn serve(&mut self, now_ns: u64) {
         while let Ok(request) = self.asked.try_recv() {
             match request {
                 Request::Record(tap) => {
@@ -251,6 +261,11 @@ impl Drain {
                     self.tap = Some(*tap);
                 }
                 Request::StopRecording => self.stop_recording(now_ns),
+                Request::Cgroup(place, directory) => {
+                    if let Err(error) = self.kernel.set_cgroup(place, &directory) {
+                        self.pending.log.push(format!("a cgroup that was made anew is not traced: {error}"));
+                    }
+                }
                 Request::Mark(mark) => {
                     if let Some(tap) = &mut self.tap {
                         tap.mark(mark, &mut self.fold, now_ns);

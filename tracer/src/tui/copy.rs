@@ -4,6 +4,7 @@ use super::model::{Model, Screen, Subject};
 use crate::columns::Row;
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
+use crate::tui::rows::ProcessKey;
 
 /// The selected row, or the call that is open, as `COMM postgres, CALLS/s 4,210, …`.
 pub(crate) fn row_words(model: &Model) -> Option<String> {
@@ -30,11 +31,11 @@ pub(crate) fn command_line(model: &Model) -> Option<String> {
     let mut command = "sudo tracer".to_owned();
     match (model.screen(), selected) {
         (Screen::Call(subject, _), _) => {
-            command += &whose(subject);
+            command += &whose(model, subject);
             command += &which(model.call()?);
         }
         (Screen::Calls(subject), Some(Row::Call(call))) => {
-            command += &whose(subject);
+            command += &whose(model, subject);
             command += &which(call);
         }
         (_, Some(Row::Process(process) | Row::Thread(process, _))) => command += &whose_row(process),
@@ -52,15 +53,22 @@ pub(crate) fn command_line(model: &Model) -> Option<String> {
     Some(command)
 }
 
-fn whose(subject: Subject) -> String {
-    match subject {
-        Subject::All => String::new(),
-        Subject::One(key, comm) => target(key.pid(), comm),
+fn whose(model: &Model, subject: Subject) -> String {
+    let Subject::One(key, comm) = subject else { return String::new() };
+    match model.shown.processes.iter().find(|process| ProcessKey::of(process) == key) {
+        Some(process) => whose_row(process),
+        None => target(key.pid(), comm),
     }
 }
 
 fn whose_row(process: &ProcessRow) -> String {
-    target(process.id.pid, process.comm)
+    match &process.who {
+        // A row of a cgroup: its processes have many names.
+        Some(who) if process.id.pid == 0 && !who.cgroup.is_empty() => {
+            format!(" --cgroup {}", quoted(who.cgroup.as_bytes()))
+        }
+        _ => target(process.id.pid, process.comm),
+    }
 }
 
 fn target(pid: u32, comm: Comm) -> String {
@@ -95,7 +103,19 @@ fn quoted(word: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::who::Who;
+
+    #[test]
+    fn a_row_of_a_cgroup_is_traced_by_it() {
+        let who = Who { cgroup: "/a b.slice/x.service".into(), ..Who::default() };
+        let row = ProcessRow { who: Some(Arc::new(who)), ..ProcessRow::default() };
+        assert_eq!(whose_row(&row), " --cgroup $'/a b.slice/x.service'");
+        let unknown = ProcessRow { who: Some(Arc::default()), comm: Comm::new("a"), ..ProcessRow::default() };
+        assert_eq!(whose_row(&unknown), " --comm a");
+    }
 
     #[test]
     fn words_are_quoted_for_a_shell() {

@@ -32,6 +32,7 @@ macro_rules! both_families {
 }
 
 mod blocked;
+mod cgroups;
 mod failures;
 mod filters;
 mod modes;

@@ -249,6 +249,11 @@ impl Report {
         self.total_of(nr).map(|cell| cell.calls).sum()
     }
 
+    /// The same of one process.
+    pub(crate) fn calls_of(&self, nr: i64, pid: u32) -> u64 {
+        self.total_of(nr).filter(|cell| cell.pid == pid).map(|cell| cell.calls).sum()
+    }
+
     /// Totals by syscall over the processes that `wanted` accepts.
     pub(crate) fn sums(&self, wanted: impl Fn(u32) -> bool) -> BTreeMap<Call, Sum> {
         let mut sums: BTreeMap<Call, Sum> = BTreeMap::new();

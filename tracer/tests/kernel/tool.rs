@@ -174,6 +174,13 @@ impl Tracing {
         Self::spawn(&tracer(), &arguments, files, None)
     }
 
+    /// Starts `tracer record OPTIONS` with short intervals.
+    pub(crate) fn record(family: Family, options: &[&str]) -> Self {
+        let first = ["record", "-i", "100ms", "--program-family", family.argument()];
+        let arguments: Vec<String> = [&first, options].concat().into_iter().map(str::to_owned).collect();
+        Self::spawn(&tracer(), &arguments, tempfile::tempdir().expect("a directory"), None)
+    }
+
     /// Starts a tracer and returns once it has written an interval, so once it is attached. The options must
     /// not name an interval.
     pub(crate) fn attach(family: Family, options: &[&str]) -> Self {
@@ -197,6 +204,14 @@ impl Tracing {
             }
             (written(&self.read("json")) >= wanted).then_some(())
         });
+    }
+
+    /// Returns once a call of this name is shown in flight.
+    pub(crate) fn wait_for_in_flight(&self, syscall: &str) {
+        let is_it = |line: &str| {
+            line.contains(r#""type":"in_flight""#) && line.contains(&format!(r#""syscall":"{syscall}""#))
+        };
+        wait_for("a call in flight", || self.read("json").lines().any(is_it).then_some(()));
     }
 
     fn read(&self, name: &str) -> String {
@@ -285,7 +300,8 @@ impl Waiting {
         waiting
     }
 
-    fn line(&mut self) -> String {
+    /// What it says next.
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("the oracle's stdout");
         line
@@ -296,9 +312,21 @@ impl Waiting {
         self.stdin.write_all(b"go\n").expect("the oracle reads");
     }
 
+    /// Makes one round of the calls of mode `rounds`.
+    pub(crate) fn round(&mut self) {
+        self.go();
+        assert_eq!(self.line(), "done\n");
+    }
+
     /// Its ledger, once all calls are made. It lives on.
     pub(crate) fn ledger(&mut self) -> OracleLedger {
         OracleLedger::parse(&self.line())
+    }
+
+    /// Ends it whatever it does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a child that runs");
+        self.child.wait().expect("a child");
     }
 
     /// Lets it end.

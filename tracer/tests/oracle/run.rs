@@ -10,7 +10,7 @@ use crate::tally::Tally;
 use crate::{blocked, calls, raw, signals, tasks, timing};
 
 const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
-modes: plain N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
+modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
        slow N MS | stuck SECONDS | blocked N | full-speed T SECONDS | spin T N | paced T RATE SECONDS
@@ -89,6 +89,14 @@ pub(crate) fn main() -> ExitCode {
     let mut tally = Tally::default();
     match mode.as_str() {
         "plain" => calls::plain(&mut tally, args.number(1000)),
+        "rounds" => {
+            let (rounds, calls) = (args.number::<u32>(2), args.number(1000));
+            for _ in 0..rounds {
+                wait_for_line();
+                calls::plain(&mut tally, calls);
+                say("done\n");
+            }
+        }
         "errors" => calls::errors(&mut tally, args.number(100)),
         "int80" => calls::int80(&mut tally, args.number(1000)),
         "x32" => calls::x32(&mut tally, args.number(1000)),
