@@ -54,7 +54,7 @@ pub(super) fn run(options: &InfoOptions) -> Result<u8> {
         let mut sums = Sums::default();
         let contents = recording.read(&mut |item| {
             if let Item::Interval(interval) = item {
-                sums.add(&interval);
+                sums.add(interval);
             }
             Ok(())
         })?;

@@ -250,19 +250,19 @@ impl Recording {
     }
 
     /// Reads all of it, with times on the common clock. What cannot be read ends it uncleanly.
-    pub(super) fn read(&mut self, visit: &mut dyn FnMut(Item) -> Result<()>) -> Result<Contents> {
+    pub(super) fn read(&mut self, visit: &mut dyn FnMut(&mut Item) -> Result<()>) -> Result<Contents> {
         let is_pipe = self.opened.is_some();
         let mut reader = self.reader()?;
         let mut seen = Seen::new(self);
-        let mut take = |item| {
-            let item = self.on_common_clock(item);
-            seen.note(&item);
+        let mut take = |item: &mut Item| {
+            self.on_common_clock(item);
+            seen.note(item);
             visit(item)
         };
         let read = if is_pipe {
             loop {
                 match reader.next() {
-                    Ok(Some(item)) => take(item)?,
+                    Ok(Some(mut item)) => take(&mut item)?,
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
                 }
@@ -321,9 +321,9 @@ impl Recording {
         u64::try_from((i128::from(ns) + self.shift_ns).max(0)).unwrap_or(u64::MAX)
     }
 
-    fn on_common_clock(&self, mut item: Item) -> Item {
+    fn on_common_clock(&self, item: &mut Item) {
         if self.shift_ns != 0 {
-            match &mut item {
+            match item {
                 Item::Mark(mark) => mark.time_ns = self.shift(mark.time_ns),
                 Item::Interval(interval) => {
                     interval.start_ns = self.shift(interval.start_ns);
@@ -337,7 +337,6 @@ impl Recording {
                 }
             }
         }
-        item
     }
 }
 
@@ -386,14 +385,14 @@ impl Filter {
         Self { sieve: Sieve::new(wanted), span }
     }
 
-    /// What is left of an interval; `None` when it is not in the part.
-    pub(super) fn pass(&mut self, mut interval: Interval) -> Option<Interval> {
-        if !self.span.holds(&interval) {
-            self.sieve.skip(&interval);
-            return None;
+    /// Leaves of an interval what is wanted; false when it is not in the part.
+    pub(super) fn pass(&mut self, interval: &mut Interval) -> bool {
+        if !self.span.holds(interval) {
+            self.sieve.skip(interval);
+            return false;
         }
-        self.sieve.strain(&mut interval);
-        Some(interval)
+        self.sieve.strain(interval);
+        true
     }
 }
 

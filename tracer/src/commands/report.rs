@@ -112,13 +112,15 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    fn take(&mut self, machine: usize, interval: Interval) -> Result<()> {
+    fn take(&mut self, machine: usize, interval: &mut Interval) -> Result<()> {
         let machine = &mut self.machines[machine];
-        let Some(interval) = machine.filter.pass(interval) else { return Ok(()) };
-        machine.aggregator.merge(&interval);
+        if !machine.filter.pass(interval) {
+            return Ok(());
+        }
+        machine.aggregator.merge(interval);
         if self.intervals {
             if self.json {
-                JsonLines::new(&mut self.out).interval(&interval)?;
+                JsonLines::new(&mut self.out).interval(interval)?;
             } else {
                 let snapshot = group::regroup(machine_snapshot(machine, self.is_part), self.by);
                 let limits = self.limits.unwrap_or(Limits::of(Scope::Interval));

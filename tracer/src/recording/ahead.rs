@@ -9,16 +9,19 @@ use super::{Item, ReadError, Reader};
 /// Memory of intervals that may wait to be visited. A larger one waits alone.
 const ROOM_BYTES: usize = 16 << 20;
 
-/// Items that may wait.
-const QUEUE: usize = 64;
+/// Items that may wait: few, so that they are still in the cache when they are visited.
+const QUEUE: usize = 4;
 
 /// Hands every item to `visit`, in order, until that fails. Not for pipes: the end waits for a read that has begun.
+///
+/// What is left of an item goes back to the thread that made it, to be freed there: an allocator whose threads
+/// free each other's memory spends more time on that than it takes to decode.
 pub fn read_ahead<R: Read + Send, E>(
     reader: &mut Reader<R>,
-    mut visit: impl FnMut(Item) -> Result<(), E>,
+    mut visit: impl FnMut(&mut Item) -> Result<(), E>,
 ) -> Result<Result<(), E>, ReadError> {
     let (sender, items) = mpsc::sync_channel(QUEUE);
-    let (visited, visits) = mpsc::channel();
+    let (visited, visits) = mpsc::channel::<(Item, usize)>();
     thread::scope(|scope| {
         let decoding = scope.spawn(move || {
             let mut waiting = 0;
@@ -28,21 +31,21 @@ pub fn read_ahead<R: Read + Send, E>(
                 if sender.send((item, bytes)).is_err() {
                     break;
                 }
-                waiting -= visits.try_iter().sum::<usize>();
+                waiting -= visits.try_iter().map(|(_, bytes)| bytes).sum::<usize>();
                 while waiting > ROOM_BYTES
-                    && let Ok(bytes) = visits.recv()
+                    && let Ok((_, bytes)) = visits.recv()
                 {
                     waiting -= bytes;
                 }
             }
             Ok(())
         });
-        for (item, bytes) in items {
-            if let Err(error) = visit(item) {
+        for (mut item, bytes) in items {
+            if let Err(error) = visit(&mut item) {
                 return Ok(Err(error));
             }
             // Nobody asks once everything is read.
-            let _ = visited.send(bytes);
+            let _ = visited.send((item, bytes));
         }
         match decoding.join() {
             Ok(outcome) => outcome.map(Ok),
@@ -75,7 +78,7 @@ mod tests {
                 if found.len() == stop {
                     return Err("enough");
                 }
-                found.push(item);
+                found.push(item.clone());
                 Ok(())
             });
             let whole = expected.len() <= stop;
