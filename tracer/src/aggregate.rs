@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::findings::{Known, Watch, is_expected};
+use crate::histogram::Histogram;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, slowest, threads};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
@@ -149,6 +150,13 @@ impl Known for Processes {
 
     fn process(&self, id: ProcessId) -> Option<&ProcessInfo> {
         self.get(&id).map(|process| &process.info)
+    }
+}
+
+/// Takes a histogram that nobody else holds to its smallest form.
+fn shrink(latencies: &mut Arc<Histogram>) {
+    if let Some(own) = Arc::get_mut(latencies) {
+        own.shrink();
     }
 }
 
@@ -314,6 +322,8 @@ impl Aggregator {
         calls: &Calls,
         mut open: FxHashMap<CallKey, Vec<InFlight>>,
     ) -> ProcessRow {
+        // Rows of ended processes are many and live for long: none takes more than it needs.
+        row.calls.reserve_exact(calls.len() + open.keys().filter(|key| !calls.contains_key(*key)).count());
         for (key, call) in calls {
             let open = open.remove(key).unwrap_or_default();
             row.calls.push(self.call_row(*key, call, open, row.first_seen_ns));
@@ -323,12 +333,16 @@ impl Aggregator {
             row.calls.push(self.call_row(key, &unseen, in_flight, row.first_seen_ns));
         }
         row.calls.sort_by_key(|call| call.call);
-        for call in &row.calls {
-            row.all.merge(&call.stats);
-            if !call.waits_by_design {
-                row.work.merge(&call.stats);
-            }
+        for call in row.calls.iter().filter(|call| !call.waits_by_design) {
+            row.work.merge(&call.stats);
         }
+        shrink(&mut row.work.latencies);
+        // Shares what it can with `work`: most short-lived processes never wait.
+        row.all = row.work.clone();
+        for call in row.calls.iter().filter(|call| call.waits_by_design) {
+            row.all.merge(&call.stats);
+        }
+        shrink(&mut row.all.latencies);
         row
     }
 

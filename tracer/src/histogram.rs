@@ -152,6 +152,21 @@ impl Histogram {
         }
     }
 
+    /// Takes the smallest form it can, for whoever keeps many that do not change any more.
+    pub fn shrink(&mut self) {
+        let filled = self.indexed().count();
+        match &mut self.form {
+            Form::One(_) => {}
+            Form::Sparse(pairs) => pairs.shrink_to_fit(),
+            Form::Dense(_) if filled > SPARSE_WHOLE_LIMIT => {}
+            Form::Dense(_) => {
+                let mut pairs = Vec::with_capacity(filled);
+                pairs.extend(self.indexed().map(|(bucket, count)| (bucket as u16, count)));
+                self.form = Form::Sparse(pairs);
+            }
+        }
+    }
+
     /// Number of calls counted.
     pub fn count(&self) -> u64 {
         self.count
@@ -223,6 +238,19 @@ mod tests {
             histogram.record(value);
         }
         histogram
+    }
+
+    proptest! {
+        #[test]
+        fn shrinking_changes_the_form_alone(values in latencies(), more in latencies()) {
+            let (whole, mut small) = (of(&values), of(&values));
+            small.shrink();
+            prop_assert_eq!(&small, &whole);
+            prop_assert!(small.heap_bytes() <= whole.heap_bytes());
+            small.merge(&of(&more));
+            let both: Vec<u64> = values.iter().chain(&more).copied().collect();
+            prop_assert_eq!(small, of(&both));
+        }
     }
 
     fn latencies() -> impl Strategy<Value = Vec<u64>> {
