@@ -25,12 +25,18 @@ const fn column(title: &'static str, width: usize, drop: u8, text: fn(&Change) -
     Column { title, width, drop, text }
 }
 
+impl Column {
+    fn is_name(&self) -> bool {
+        matches!(self.title, "COMM" | "CGROUP" | "CALL")
+    }
+}
+
 /// The table of calls, from left to right.
 static CALLS: [Column; 15] = [
     column("COMM", 8, 0, |row| row.owner().unwrap_or_default()),
     column("CGROUP", 20, 0, |row| row.owner().unwrap_or_default()),
     column("CALL", 11, 0, |row| row.call_name().unwrap_or_else(|| "all".to_owned())),
-    column("RATE/s", 12, 0, |row| pair(Some(rate_words(row.before.rate)), Some(rate_words(row.after.rate)))),
+    column("RATE/s", 14, 0, |row| pair(Some(rate_words(row.before.rate)), Some(rate_words(row.after.rate)))),
     column("ERR%", 14, 4, |row| {
         if row.errors.before + row.errors.after == 0 {
             return "-".to_owned();
@@ -85,19 +91,17 @@ pub fn lay_out(rows: &[Change], width: usize) -> Vec<(&'static Column, usize)> {
         columns.retain(|column| column.drop != worst);
     }
     let mut room = width.saturating_sub(needed(&columns));
-    columns
-        .into_iter()
-        .map(|column| {
-            // Names take what is left, up to what they need.
-            let longest = match column.title {
-                "COMM" | "CGROUP" | "CALL" => {
-                    rows.iter().map(|row| (column.text)(row).width()).max().unwrap_or(0)
-                }
-                _ => 0,
-            };
-            let more = longest.saturating_sub(column.width).min(room);
-            room -= more;
-            (column, column.width + more)
-        })
-        .collect()
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.width).collect();
+    // What is left goes to figures first: a name may be cut, a figure says something else when it is.
+    for names in [false, true] {
+        for (column, given) in columns.iter().zip(&mut widths) {
+            if column.is_name() == names {
+                let longest = rows.iter().map(|row| (column.text)(row).width()).max().unwrap_or(0);
+                let more = longest.saturating_sub(*given).min(room);
+                room -= more;
+                *given += more;
+            }
+        }
+    }
+    columns.into_iter().zip(widths).collect()
 }

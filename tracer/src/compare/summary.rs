@@ -215,7 +215,7 @@ fn failing_more_or_less(comparison: &Comparison, names: &Names) -> Vec<String> {
 }
 
 fn new_and_gone(comparison: &Comparison, names: &Names) -> Vec<String> {
-    [(Verdict::New, "called now and was not before"), (Verdict::Gone, "not called any more")]
+    [(Verdict::New, "called now, not before"), (Verdict::Gone, "not called any more")]
         .into_iter()
         .filter_map(|(verdict, words)| {
             let rows: Vec<&Change> = comparison
