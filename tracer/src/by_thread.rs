@@ -17,6 +17,8 @@ pub struct ThreadRow {
     pub all: CallStats,
     /// Its calls that do not wait by design.
     pub work: CallStats,
+    /// Whether its calls were counted; else nothing is known of it but what it is in.
+    pub is_counted: bool,
     /// The call it is in: its index in the calls of the process, and the call.
     pub now: Option<(usize, InFlight)>,
 }
@@ -48,7 +50,9 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
                 recent_total_ns: recent.total_ns,
                 ..CallStats::default()
             };
-            threads.entry(figures.tid).or_default().add(call, &stats);
+            let thread = threads.entry(figures.tid).or_default();
+            thread.is_counted = true;
+            thread.add(call, &stats);
         }
         if let Some(others) = call.other_threads() {
             let known = |of: fn(&ThreadFigures) -> u64| -> u64 { call.recent_threads.iter().map(of).sum() };
@@ -61,7 +65,9 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
                 recent_total_ns: call.stats.recent_total_ns.saturating_sub(known(|thread| thread.total_ns)),
                 ..CallStats::default()
             };
-            threads.entry(0).or_default().add(call, &stats);
+            let thread = threads.entry(0).or_default();
+            thread.is_counted = true;
+            thread.add(call, &stats);
         }
         for open in &call.in_flight {
             let thread = threads.entry(open.tid).or_default();
@@ -77,7 +83,10 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
             }
         }
     }
+    // Where all calls are told apart, who has none has made none.
+    let is_whole = !threads.contains_key(&0);
     for (&tid, thread) in &mut threads {
+        thread.is_counted |= is_whole;
         (thread.tid, thread.name) = (tid, process.threads.get(&tid).copied().unwrap_or(process.comm));
     }
     threads.into_values().collect()
@@ -102,6 +111,7 @@ mod tests {
             assert_eq!(threads.iter().map(|thread| of(&thread.work)).sum::<u64>(), of(&postgres.work));
         }
         assert_eq!(threads[1].work.calls, 500, "half of the fsyncs");
+        assert!(!threads[4].is_counted && threads[3].is_counted, "it may be among those not told apart");
         assert_eq!(threads[4].now.map(|(at, _)| postgres.calls[at].name.as_str()), Some("epoll_wait"));
     }
 }

@@ -214,7 +214,7 @@ pub(super) fn stats_of(row: Row<'_>) -> Option<&CallStats> {
     match row {
         Row::Process(process) => Some(&process.all),
         Row::Call(call) => Some(&call.stats),
-        Row::Thread(_, thread) => Some(&thread.all),
+        Row::Thread(_, thread) => thread.is_counted.then_some(&thread.all),
         Row::Sum { all, .. } => Some(all),
         Row::Error(..) | Row::Open(..) => None,
     }
@@ -225,7 +225,7 @@ pub(super) fn latency_of(row: Row<'_>) -> Option<&CallStats> {
     match row {
         Row::Process(process) => Some(&process.work),
         Row::Call(call) | Row::Open(_, call, _) => Some(&call.stats),
-        Row::Thread(_, thread) => Some(&thread.work),
+        Row::Thread(_, thread) => thread.is_counted.then_some(&thread.work),
         Row::Sum { .. } | Row::Error(..) => None,
     }
 }

@@ -79,7 +79,7 @@ fn thread_of(row: Row<'_>) -> Option<&ThreadRow> {
 
 fn name(row: Row<'_>) -> String {
     match thread_of(row) {
-        Some(ThreadRow { tid: 0, .. }) => "others".to_owned(),
+        Some(ThreadRow { tid: 0, .. }) => "all others".to_owned(),
         Some(thread) => thread.name.to_string(),
         None => dash(),
     }

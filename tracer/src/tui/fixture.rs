@@ -319,7 +319,14 @@ pub(crate) fn extreme() -> Extreme {
     let mut process = process(4_194_304, "\x1b\x1b\x1b\x1b\x1b\x1b\x1b", vec![call]);
     process.exited = true;
     let stats = process.calls[0].stats.clone();
-    let thread = ThreadRow { tid: 4_194_304, name: process.comm, all: stats.clone(), work: stats, now: None };
+    let thread = ThreadRow {
+        tid: 4_194_304,
+        name: process.comm,
+        all: stats.clone(),
+        work: stats,
+        is_counted: true,
+        now: None,
+    };
     Extreme { process, thread }
 }
 

@@ -48,6 +48,36 @@ pub(crate) struct Key {
     modifiers: KeyModifiers,
 }
 
+impl Key {
+    /// What a terminal sends for it.
+    pub(crate) fn typed(self) -> String {
+        match self.code {
+            KeyCode::Char(character) if self.modifiers.contains(KeyModifiers::CONTROL) => {
+                char::from(character as u8 & 0x1f).to_string()
+            }
+            KeyCode::Char(character) => character.to_string(),
+            KeyCode::Enter => "\r".to_owned(),
+            KeyCode::Esc => "\x1b".to_owned(),
+            KeyCode::Backspace => "\x7f".to_owned(),
+            KeyCode::Tab => "\t".to_owned(),
+            KeyCode::BackTab => "\x1b[Z".to_owned(),
+            KeyCode::Up => "\x1b[A".to_owned(),
+            KeyCode::Down => "\x1b[B".to_owned(),
+            KeyCode::Right => "\x1b[C".to_owned(),
+            KeyCode::Left => "\x1b[D".to_owned(),
+            KeyCode::Home => "\x1b[H".to_owned(),
+            KeyCode::End => "\x1b[F".to_owned(),
+            KeyCode::PageUp => "\x1b[5~".to_owned(),
+            KeyCode::PageDown => "\x1b[6~".to_owned(),
+            KeyCode::F(number @ 1..=4) => format!("\x1bO{}", char::from(b'O' + number)),
+            KeyCode::F(5) => "\x1b[15~".to_owned(),
+            KeyCode::F(number @ 6..=10) => format!("\x1b[{}~", 11 + number),
+            // No other key is bound; a test presses all that are.
+            _ => String::new(),
+        }
+    }
+}
+
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding {
@@ -75,6 +105,19 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Binding> {
 /// The bindings that work in `mode` with figures of this origin.
 pub(crate) fn bindings(mode: Mode, origin: Origin) -> impl Iterator<Item = &'static Binding> {
     all().filter(move |binding| binding.modes.contains(&mode) && binding.origins.contains(&origin))
+}
+
+/// Why a key with this meaning may leave the screen as it is; `None` where something is always to be seen of it.
+pub(crate) fn why_unseen(command: Command) -> Option<&'static str> {
+    match command {
+        Command::Move(_) | Command::Page(_) | Command::Top | Command::Bottom => {
+            Some("a page that fits does not move")
+        }
+        Command::SortBy(_) => Some("a table without this column keeps its order"),
+        Command::View(_) => Some("it is shown already"),
+        Command::Suspend => Some("where no shell could continue us, nothing stops"),
+        _ => None,
+    }
 }
 
 /// What a pressed key means there.
@@ -108,6 +151,14 @@ mod tests {
 
     fn everywhere() -> impl Iterator<Item = (Mode, Origin)> {
         Mode::ALL.into_iter().flat_map(|mode| EVERY.iter().map(move |&origin| (mode, origin)))
+    }
+
+    #[test]
+    fn every_bound_key_is_one_that_terminals_send() {
+        for key in all().flat_map(|binding| binding.keys) {
+            assert!(!key.typed().is_empty(), "{key:?}");
+        }
+        assert_eq!(Key { code: KeyCode::F(10), modifiers: KeyModifiers::NONE }.typed(), "\x1b[21~");
     }
 
     #[test]

@@ -15,6 +15,35 @@ pub struct Section {
     pub lines: Vec<(&'static str, String)>,
 }
 
+/// A binding in one of the places where it works, for whoever presses every key.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Title of the place, as in [`sections`].
+    pub place: &'static str,
+    /// What a terminal sends for each of its keys.
+    pub typed: Vec<String>,
+    /// What it does.
+    pub help: &'static str,
+    /// The command, as it is named in the code.
+    pub command: String,
+    /// Why pressing it may leave the screen as it is; `None` where something is always to be seen.
+    pub unseen: Option<&'static str>,
+}
+
+/// Every binding that works with figures of this origin, once for each place.
+pub fn bound(origin: Origin) -> Vec<Bound> {
+    let of_place = |(mode, place): (Mode, &'static str)| {
+        keys::bindings(mode, origin).map(move |binding| Bound {
+            place,
+            typed: binding.keys.iter().map(|key| key.typed()).collect(),
+            help: binding.help,
+            command: format!("{:?}", binding.command),
+            unseen: keys::why_unseen(binding.command),
+        })
+    };
+    MODES.into_iter().flat_map(of_place).collect()
+}
+
 const MODES: [(Mode, &str); 7] = [
     (Mode::Table, "On a table"),
     (Mode::Detail, "On one syscall, and on other pages"),

@@ -127,7 +127,10 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
     match command {
         Command::Open => open_selected(model),
         Command::Back => {
-            if !model.go_back() {
+            let is_first = !model.go_back();
+            if is_first && (model.filter.text().is_empty() || model.screen().is_page()) {
+                model.show_view(View::Processes);
+            } else if is_first {
                 model.set_filter("");
             }
         }
@@ -166,7 +169,7 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
         Command::ToggleAllFolded => tell(model, Model::toggle_all_folded),
         Command::OpenThreads => tell(model, open_threads),
         Command::ToggleWaiting => {
-            model.toggle_waiting();
+            model.told = Some(model.toggle_waiting());
         }
         Command::ToggleScope => model.set_scope(match model.scope {
             Scope::Interval => Scope::Total,

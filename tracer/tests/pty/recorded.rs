@@ -1,15 +1,17 @@
 //! Recordings for the tests: made by hand, with names that would rather be commands.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
 use tracer::histogram::Histogram;
-use tracer::interval::{CallKey, Cell, CellKey, Interval};
+use tracer::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures};
 use tracer::process::{Comm, ProcessId, ProcessInfo};
 use tracer::recording::{Kind, Mark, Writer};
 use tracer::run::Meta;
+use tracer::who::Who;
 use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 use tracer_common::outcome::Outcome;
@@ -33,6 +35,15 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// So many seconds; in second `s`, `100 + s` reads by one process and one failing open by each hostile one.
     pub(crate) fn new(seconds: u64) -> Self {
+        Self::of(seconds, &[10], interval)
+    }
+
+    /// The same with everything that a key could need: processes by the dozen in a tree, threads in calls, errors, two marks.
+    pub(crate) fn crowded(seconds: u64) -> Self {
+        Self::of(seconds, &[10, 30], crowded)
+    }
+
+    fn of(seconds: u64, marks: &[u64], interval: impl Fn(u64) -> Interval) -> Self {
         let directory = TempDir::new().expect("a directory");
         let recorded = Self { directory, seconds };
         let file = File::create(recorded.path()).expect("a file");
@@ -50,9 +61,9 @@ impl Recorded {
         };
         let mut writer = Writer::new(file, &meta, Kind::Intervals).expect("a writer");
         for second in 0..seconds {
-            if second == 10 {
+            if marks.contains(&second) {
                 let text = "deployed\x1b]0;owned\x07".to_owned();
-                writer.mark(&Mark { time_ns: START + 10 * SECOND, text }).expect("a mark is written");
+                writer.mark(&Mark { time_ns: START + second * SECOND, text }).expect("a mark is written");
             }
             writer.interval(&interval(second)).expect("an interval is written");
         }
@@ -94,7 +105,7 @@ fn add(interval: &mut Interval, pid: u32, name: &[u8], nr: i32, calls: &[(u64, O
     cell.latencies = Arc::new(latencies);
     let process = ProcessId { pid, start_ns: 7 };
     let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr } };
-    interval.cells.insert(key, cell);
+    interval.cells.entry(key).or_default().merge(&cell);
     let info = ProcessInfo {
         comm: Comm::new(name),
         exited: false,
@@ -102,4 +113,57 @@ fn add(interval: &mut Interval, pid: u32, name: &[u8], nr: i32, calls: &[(u64, O
         ..ProcessInfo::default()
     };
     interval.processes.insert(process, info);
+}
+
+/// A server with threads that are in calls, its children with hostile names, and dozens of workers of which some wait.
+fn crowded(second: u64) -> Interval {
+    let mut interval = interval(second);
+    let calls = |count: usize, outcome| vec![(40_000 + second, outcome); count];
+    add(&mut interval, 42, b"server", 1, &calls(50, Outcome::Success));
+    add(&mut interval, 42, b"server", 257, &calls(30, Outcome::Error(13)));
+    add(&mut interval, 42, b"server", 257, &calls(3, Outcome::Error(2)));
+    add(&mut interval, 42, b"server", 202, &calls(20, Outcome::Success));
+    for (worker, pid) in (500..540).enumerate() {
+        let nr = if worker % 4 == 0 { 202 } else { [0, 1, 3][worker % 3] };
+        add(
+            &mut interval,
+            pid,
+            format!("server-{worker}").as_bytes(),
+            nr,
+            &calls(worker + 1, Outcome::Success),
+        );
+        add(&mut interval, pid, format!("server-{worker}").as_bytes(), 16, &calls(1, Outcome::Error(5)));
+    }
+    add(&mut interval, 99, "a\u{202e}re\x1b[31mverse".as_bytes(), 257, &calls(9, Outcome::Error(1)));
+    let server = ProcessId { pid: 42, start_ns: 7 };
+    let threads: BTreeMap<u32, Comm> =
+        (43..60).map(|tid| (tid, Comm::new(HOSTILE[tid as usize % 5]))).collect();
+    for (id, info) in &mut interval.processes {
+        let ppid = if id.pid == 42 { 1 } else { 42 };
+        info.who = Some(Arc::new(Who::new(ppid, b"server\0\x1b]0;owned\x07\0", b"0::/server.service")));
+        if *id == server {
+            info.threads = Arc::new(threads.clone());
+        }
+    }
+    for (key, cell) in &mut interval.cells {
+        if key.process == server {
+            let of =
+                |tid| ThreadFigures { tid, calls: 1, errors: 0, total_ns: 9_000 + second, max_ns: 9_000 };
+            cell.threads = (42..60).map(of).collect();
+        }
+    }
+    for (at, tid) in (42..60).enumerate() {
+        let call = CallKey { abi: Abi::X86_64, nr: [0, 202, 1][at % 3] };
+        let enter_ns = interval.end_ns - (at as u64 + 1) * SECOND / 2;
+        let args = Some([7, 0x7f00_0000_1000, 100, 0, 0, 0]);
+        interval.in_flight.push(InFlight {
+            process: server,
+            tid,
+            call,
+            enter_ns,
+            before_attach: false,
+            args,
+        });
+    }
+    interval
 }

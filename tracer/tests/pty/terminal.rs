@@ -51,6 +51,17 @@ impl Left {
             };
             if byte == 0x1b {
                 let rest = &bytes[at + 1..];
+                // Into the clipboard goes what is base64, and nothing else.
+                if let Some(copied) = rest.strip_prefix(b"]52;c;") {
+                    let end = copied
+                        .iter()
+                        .position(|byte| !byte.is_ascii_alphanumeric() && !b"+/=".contains(byte));
+                    assert!(end.is_some_and(|end| copied[end..].starts_with(b"\x1b\\")), "{:?}", around());
+                    continue;
+                }
+                if rest.first() == Some(&b'\\') {
+                    continue;
+                }
                 let end = rest.iter().position(|&byte| (0x40..0x7f).contains(&byte) && byte != b'[');
                 let last = end.map(|end| rest[end]);
                 // Modes, cursor positions, colours, clearing: what a screen needs. Nothing that asks or sets titles.
@@ -137,6 +148,20 @@ impl Terminal {
             assert!(start.elapsed() < PATIENCE, "{what} did not appear in\n{screen}");
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Waits until nothing changes any more; the screen.
+    pub(crate) fn wait_for_rest(&self) -> String {
+        const REST: Duration = Duration::from_millis(120);
+        let (mut before, mut since) = (self.screen(), Instant::now());
+        while since.elapsed() < REST {
+            thread::sleep(Duration::from_millis(10));
+            let now = self.screen();
+            if now != before {
+                (before, since) = (now, Instant::now());
+            }
+        }
+        before
     }
 
     /// Waits until this text is on the screen.

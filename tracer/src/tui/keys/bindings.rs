@@ -52,7 +52,7 @@ pub(super) static DOING: &[Binding] = &[
         origins: EVERY,
         label: "Esc Backspace",
         footer: Some(("Esc", "back")),
-        help: "back; on the first screen: drop the filter",
+        help: "back; where there is nothing to go back to: drop the filter, then to the processes",
         command: Command::Back,
     },
     Binding {
@@ -61,7 +61,7 @@ pub(super) static DOING: &[Binding] = &[
         origins: EVERY,
         label: "Esc Backspace",
         footer: Some(("Esc", "back")),
-        help: "back to where it was opened",
+        help: "back to where it was opened, or to the processes",
         command: Command::Back,
     },
     Binding {
