@@ -38,3 +38,18 @@ fn wake_ups_messages_large_ones_and_rare_ones_do_not_stand_out() {
     });
     assert!(found.iter().all(Vec::is_empty), "{found:?}");
 }
+
+#[test]
+fn who_answers_requests_does_not_stand_out_and_who_copies_byte_by_byte_does() {
+    let found = |waits: usize, reads: usize, writes: usize| {
+        let mut host = Host::default();
+        let found = host.after(6, |slice| {
+            slice.moved(7, "read", reads, 36).moved(7, "write", writes, 4).ok(7, "epoll_wait", waits, 9 * US);
+        });
+        rules(&found)
+    };
+    assert_eq!(found(900, 40_000, 40_000), [], "redis under load");
+    assert_eq!(found(0, 40_000, 40_000), [Rule::TinyIo; 2], "dd bs=36");
+    assert_eq!(found(900, 40_000, 400), [Rule::TinyIo], "an event loop that reads a pipe in tiny pieces");
+    assert_eq!(found(900, 1_500, 40_000), [Rule::TinyIo], "a server whose log is flushed with each field");
+}
