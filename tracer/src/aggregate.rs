@@ -14,6 +14,7 @@ use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 use crate::syscalls;
 use crate::trend::Trend;
+use crate::who::Who;
 
 mod bounds;
 mod errno;
@@ -35,12 +36,12 @@ pub struct Aggregator {
     processes: Processes,
     /// Ended processes by the time they were first known to be ended, oldest first.
     exited: Vec<ProcessId>,
-    folded: BTreeMap<Comm, Folded>,
+    folded: BTreeMap<Kind, Folded>,
     in_flight: Vec<InFlight>,
     /// Memory of the rows, about: see `bounds`.
     bytes: usize,
     /// Names of processes that were folded although they live, for when they call again.
-    names: FxHashMap<ProcessId, Comm>,
+    names: FxHashMap<ProcessId, Kind>,
     watch: Watch,
 }
 
@@ -57,9 +58,16 @@ struct Process {
     generation: u64,
     /// Start of the interval in which it was first seen.
     first_ns: u64,
-    /// Whether it was folded before, and counted there.
-    was_folded: bool,
+    /// Where it was folded before, and counted.
+    was_folded: Option<Kind>,
     calls: Calls,
+}
+
+/// What processes have in common that share a row: their name and their cgroup, empty where that is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    comm: Comm,
+    cgroup: Arc<str>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -217,8 +225,9 @@ impl Aggregator {
         let process = self.processes.entry(id).or_insert_with(|| {
             self.bytes += bounds::PROCESS_BYTES;
             let folded = self.names.remove(&id);
-            let info = ProcessInfo { comm: folded.unwrap_or_default(), ..ProcessInfo::default() };
-            Process { info, first_ns: start_ns, was_folded: folded.is_some(), ..Process::default() }
+            let comm = folded.as_ref().map_or_else(Comm::default, |kind| kind.comm);
+            let info = ProcessInfo { comm, ..ProcessInfo::default() };
+            Process { info, first_ns: start_ns, was_folded: folded, ..Process::default() }
         });
         process.generation = self.generation;
         process.first_ns = process.first_ns.min(start_ns);
@@ -252,7 +261,7 @@ impl Aggregator {
     /// The names of processes that have rows of their own, or had while they lived.
     pub fn names(&self) -> impl Iterator<Item = (ProcessId, Comm)> + '_ {
         let named = self.processes.iter().map(|(&id, process)| (id, process.info.comm));
-        named.chain(self.names.iter().map(|(&id, &comm)| (id, comm)))
+        named.chain(self.names.iter().map(|(&id, kind)| (id, kind.comm)))
     }
 
     /// The view of everything merged so far.
@@ -270,6 +279,7 @@ impl Aggregator {
                 comm: process.info.comm,
                 who: process.info.who.clone(),
                 threads: Arc::clone(&process.info.threads),
+                descriptors: process.info.descriptors,
                 first_seen_ns: process.first_ns,
                 exited: process.info.exited,
                 ..ProcessRow::default()
@@ -280,7 +290,7 @@ impl Aggregator {
             processes.push(self.fill(
                 ProcessRow {
                     id,
-                    comm: self.names.get(&id).copied().unwrap_or_default(),
+                    comm: self.names.get(&id).map_or_else(Comm::default, |kind| kind.comm),
                     first_seen_ns: self.start_ns,
                     ..ProcessRow::default()
                 },
@@ -288,9 +298,11 @@ impl Aggregator {
                 calls,
             ));
         }
-        for (comm, folded) in &self.folded {
+        for (kind, folded) in &self.folded {
+            let cgroup = || Who { cgroup: (&*kind.cgroup).into(), ..Who::default() };
             let row = ProcessRow {
-                comm: *comm,
+                comm: kind.comm,
+                who: (!kind.cgroup.is_empty()).then(|| Arc::new(cgroup())),
                 first_seen_ns: folded.first_ns,
                 exited: folded.living == 0,
                 folded: folded.processes,
@@ -461,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_dead_processes_fold_by_name_without_losing_a_call() {
+    fn ten_thousand_dead_processes_fold_by_name_and_cgroup_without_losing_a_call() {
         let mut aggregator = Aggregator::new();
         for batch in 0..100u64 {
             let mut interval =
@@ -477,6 +489,7 @@ mod tests {
                         comm: Comm::new("sh"),
                         exited: true,
                         as_of_ns: batch,
+                        who: (pid % 2 == 0).then(|| Arc::new(Who::new(1, b"sh\0", b"0::/a.service"))),
                         ..ProcessInfo::default()
                     },
                 );
@@ -485,12 +498,13 @@ mod tests {
         }
         let snapshot = aggregator.snapshot();
         assert_eq!(snapshot.all.calls, 10_000);
-        assert_eq!(snapshot.processes.len(), MAX_EXITED + 1);
-        let folded = snapshot.processes.iter().find(|row| row.folded > 0).expect("a folded row");
-        assert_eq!(
-            (folded.folded, folded.all.calls),
-            (10_000 - MAX_EXITED as u64, 10_000 - MAX_EXITED as u64)
-        );
+        assert_eq!(snapshot.processes.len(), MAX_EXITED + 2);
+        let folded: Vec<_> = snapshot.processes.iter().filter(|row| row.folded > 0).collect();
+        let half = (10_000 - MAX_EXITED as u64) / 2;
+        for (row, cgroup) in folded.iter().zip([None, Some("/a.service")]) {
+            assert_eq!((row.folded, row.all.calls), (half, half));
+            assert_eq!(row.who.as_ref().map(|who| &*who.cgroup), cgroup);
+        }
     }
 
     #[test]

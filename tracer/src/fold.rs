@@ -1,7 +1,7 @@
 //! Records and spill cells into intervals. Owned by the drain thread: one hash lookup an event, no
 //! allocation for a call whose cell is there already, no I/O, no clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -15,7 +15,7 @@ use crate::histogram::Histogram;
 use crate::interval::threads::MAX_THREADS;
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, SlowCall, ThreadFigures, slowest};
 use crate::ledger::LedgerCounts;
-use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
 use crate::syscalls::{self, arity};
 use crate::who::Who;
 
@@ -27,6 +27,9 @@ const MAX_STRANGERS: usize = 4096;
 
 /// Threads of a process whose names are kept.
 const MAX_NAMED_THREADS: usize = MAX_THREADS;
+
+/// Processes whose descriptors are counted again each interval, of those that do not lack any.
+const COUNTED_AGAIN: usize = 8;
 
 /// Cells of an interval whose calls have numbers without a name; those beyond share one for each process and ABI.
 const MAX_NAMELESS: usize = 4096;
@@ -48,6 +51,8 @@ pub struct Fold {
     /// Places found last, by [`Fold::cache_index`]: most events find theirs here.
     cache: Box<[Option<Cached>; CACHED]>,
     strangers: Vec<Stranger>,
+    /// Cells of the processes whose descriptors were counted last, as a number that only grows.
+    counted: usize,
     aggregated: u64,
     decode_failed: u64,
     last_error: Option<DecodeError>,
@@ -126,6 +131,7 @@ impl Fold {
             place_of: FxHashMap::default(),
             cache: Box::new([None; CACHED]),
             strangers: Vec::new(),
+            counted: 0,
             aggregated: 0,
             decode_failed: 0,
             last_error: None,
@@ -208,6 +214,32 @@ impl Fold {
         let process = &mut self.processes[index];
         if process.id == stranger.id && process.programs == stranger.programs {
             process.info.who = Some(who);
+            process.news = true;
+        }
+    }
+
+    /// Processes whose descriptors are worth counting now: those that failed for want of one, and in turn a few of
+    /// the others that called.
+    pub fn take_uncounted(&mut self) -> BTreeSet<ProcessId> {
+        let lacks = |filling: &&Filling| {
+            let errors = &filling.cell.errors;
+            [libc::EMFILE, libc::ENFILE].iter().any(|&errno| errors.contains_key(&(errno as u16)))
+        };
+        let id = |filling: &Filling| self.processes[filling.process].id;
+        let mut worth: BTreeSet<ProcessId> = self.cells.iter().filter(lacks).map(id).collect();
+        let all = self.cells.len();
+        let turn = self.cells.iter().cycle().skip(self.counted.checked_rem(all).unwrap_or(0));
+        worth.extend(turn.take(COUNTED_AGAIN.min(all)).map(id));
+        self.counted = self.counted.wrapping_add(COUNTED_AGAIN);
+        worth.retain(|id| id.start_ns != 0);
+        worth
+    }
+
+    /// Says how many descriptors a process has, if it still is there.
+    pub fn count_descriptors(&mut self, id: ProcessId, descriptors: Descriptors) {
+        let known = self.processes.iter_mut().find(|process| process.id == id && !process.info.exited);
+        if let Some(process) = known.filter(|process| process.info.descriptors != Some(descriptors)) {
+            process.info.descriptors = Some(descriptors);
             process.news = true;
         }
     }
@@ -398,6 +430,7 @@ impl Fold {
             // One thread and one program are left, and who it was it is no more.
             process.info.threads = Arc::default();
             process.info.who = None;
+            process.info.descriptors = None;
             process.programs += 1;
             process.asked = false;
         }

@@ -237,6 +237,7 @@ pub(crate) mod tests {
             who: (!order.is_multiple_of(3))
                 .then(|| Arc::new(Who::new(order as u32, b"p\0-x\0", b"0::/a.service"))),
             threads: Arc::new([(order as u32, Comm::new("t"))].into()),
+            descriptors: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::human;
 use crate::who::Who;
 
 /// A process for as long as it lives. The start time tells apart two processes that had the same PID.
@@ -59,7 +60,7 @@ impl fmt::Display for Comm {
         if self.is_empty() {
             return f.pad("?");
         }
-        f.pad(&crate::human::safe_text(self.as_bytes()))
+        f.pad(&human::safe_text(self.as_bytes()))
     }
 }
 
@@ -71,6 +72,22 @@ impl fmt::Debug for Comm {
 
 /// Names of threads by tid, in the initial PID namespace.
 pub type ThreadNames = Arc<BTreeMap<u32, Comm>>;
+
+/// The descriptors of a process when they were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    /// How many it had open.
+    pub open: u64,
+    /// How many it may have: the soft limit `RLIMIT_NOFILE`; `u64::MAX` for any number.
+    pub limit: u64,
+}
+
+impl fmt::Display for Descriptors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&human::count(self.open))?;
+        if self.limit < u64::MAX { write!(f, " of {}", human::count(self.limit)) } else { Ok(()) }
+    }
+}
 
 /// What is known of a process beside its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +102,8 @@ pub struct ProcessInfo {
     pub who: Option<Arc<Who>>,
     /// Names of its threads other than the leader, as far as they were seen.
     pub threads: ThreadNames,
+    /// Its descriptors when they were counted last, in a live run; recordings do not hold them.
+    pub descriptors: Option<Descriptors>,
 }
 
 impl ProcessInfo {

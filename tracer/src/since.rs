@@ -9,8 +9,11 @@ use crate::interval::CallKey;
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 
-/// Rows by identity. Rows that stand for many have no process of their own; their name tells them apart.
-type ByProcess<'a> = BTreeMap<(ProcessId, Option<Comm>), Vec<&'a ProcessRow>>;
+/// Rows by identity. Rows that stand for many have no process of their own; name and cgroup tell them apart.
+type ByProcess<'a> = BTreeMap<Key<'a>, Vec<&'a ProcessRow>>;
+
+/// Of a row that stands for many its name and its cgroup, empty where that is not known.
+type Key<'a> = (ProcessId, Option<(Comm, &'a str)>);
 
 /// `latest` without what `base` had counted already. What happens now (the last interval, open calls, findings) and the
 /// ledger stay as they are. A largest or smallest latency that was before `base` gives way to the bound of the bucket in
@@ -19,29 +22,32 @@ pub fn since(latest: &Snapshot, base: &Snapshot) -> Snapshot {
     let known = by_process(latest, base);
     let mut result = latest.clone();
     result.start_ns = base.end_ns;
-    for process in &mut result.processes {
-        let before = known.get(&key(process)).map_or(&[][..], Vec::as_slice);
+    for (process, own) in result.processes.iter_mut().zip(&latest.processes) {
+        let before = known.get(&key(own)).map_or(&[][..], Vec::as_slice);
         subtract_process(process, before);
     }
     subtract(&mut result.all, &[&base.all]);
     result
 }
 
-fn key(row: &ProcessRow) -> (ProcessId, Option<Comm>) {
-    (row.id, (row.id.pid == 0).then_some(row.comm))
+fn key(row: &ProcessRow) -> Key<'_> {
+    (row.id, (row.id.pid == 0).then(|| (row.comm, cgroup(row))))
+}
+
+fn cgroup(row: &ProcessRow) -> &str {
+    row.who.as_ref().map_or("", |who| &who.cgroup)
 }
 
 /// The rows of `base` by the row of `latest` that goes on with their figures: their own, or where that is gone the one
 /// into which processes of their name were folded.
-fn by_process<'a>(latest: &Snapshot, base: &'a Snapshot) -> ByProcess<'a> {
+fn by_process<'a>(latest: &'a Snapshot, base: &'a Snapshot) -> ByProcess<'a> {
     let mut known = ByProcess::new();
     for row in &latest.processes {
         known.insert(key(row), Vec::new());
     }
     for row in &base.processes {
         let own = key(row);
-        let place =
-            if known.contains_key(&own) { own } else { (folded_id(latest, row.comm), Some(row.comm)) };
+        let place = if known.contains_key(&own) { own } else { folded_key(latest, row).unwrap_or(own) };
         if let Some(rows) = known.get_mut(&place) {
             rows.push(row);
         }
@@ -49,9 +55,10 @@ fn by_process<'a>(latest: &Snapshot, base: &'a Snapshot) -> ByProcess<'a> {
     known
 }
 
-fn folded_id(latest: &Snapshot, comm: Comm) -> ProcessId {
-    let folded = latest.processes.iter().find(|row| row.id.pid == 0 && row.comm == comm);
-    folded.map_or(ProcessId::default(), |row| row.id)
+/// The folded row of its name and cgroup, or where there is none of its name.
+fn folded_key<'a>(latest: &'a Snapshot, row: &ProcessRow) -> Option<Key<'a>> {
+    let named = || latest.processes.iter().filter(|folded| folded.id.pid == 0 && folded.comm == row.comm);
+    named().find(|folded| cgroup(folded) == cgroup(row)).or_else(|| named().next()).map(key)
 }
 
 fn subtract_process(process: &mut ProcessRow, before: &[&ProcessRow]) {

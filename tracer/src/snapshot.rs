@@ -8,7 +8,7 @@ use crate::findings::Findings;
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, InFlight, Sizes, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
-use crate::process::{Comm, ProcessId, ThreadNames};
+use crate::process::{Comm, Descriptors, ProcessId, ThreadNames};
 use crate::trend;
 use crate::who::Who;
 
@@ -24,7 +24,8 @@ pub struct Snapshot {
     /// Length of the last interval: what the `recent` figures are counted over.
     pub recent_ns: u64,
     /// One row for each process with calls or open calls, by pid. Processes that ended long ago, and where there
-    /// are very many also those that were idle for longest, are folded by name into rows whose pid is 0.
+    /// are very many also those that were idle for longest, are folded by name and cgroup into rows whose
+    /// pid is 0.
     pub processes: Vec<ProcessRow>,
     /// Counted since the start.
     pub ledger: LedgerCounts,
@@ -50,6 +51,8 @@ pub struct ProcessRow {
     pub who: Option<Arc<Who>>,
     /// Names of its threads other than the leader, as far as they were seen.
     pub threads: ThreadNames,
+    /// Its descriptors when they were counted last; `None` where they were not, and for many.
+    pub descriptors: Option<Descriptors>,
     /// `CLOCK_MONOTONIC` at the start of the interval in which it was first seen; of many, the first of all.
     pub first_seen_ns: u64,
     /// Whether it has ended; of a folded row, whether all have.

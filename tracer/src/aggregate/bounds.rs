@@ -3,7 +3,7 @@
 
 use std::collections::btree_map::BTreeMap;
 
-use super::{Aggregator, Call, Calls, Folded, Process};
+use super::{Aggregator, Call, Calls, Folded, Kind, Process};
 use crate::interval::CallKey;
 use crate::process::{Comm, ProcessId};
 use crate::syscalls;
@@ -14,8 +14,8 @@ pub(super) const MAX_BYTES: usize = 48 << 20;
 /// Different syscalls that one row tells apart; those beyond share one for each ABI. Twice what two ABIs have.
 const MAX_CALLS: usize = 2048;
 
-/// Names that folded processes may have; those beyond share one row.
-const MAX_FOLDED_NAMES: usize = 1024;
+/// Names and cgroups that folded processes may have; those beyond share one row.
+const MAX_FOLDED: usize = 1024;
 
 /// Names of living folded processes that are kept.
 const MAX_NAMES: usize = 7 << 13;
@@ -73,15 +73,13 @@ impl Aggregator {
     /// Folds one process into the row of its name.
     pub(super) fn fold(&mut self, id: ProcessId) {
         let Some(process) = self.processes.remove(&id) else { return };
-        let full = self.folded.len() >= MAX_FOLDED_NAMES;
-        let known = self.folded.contains_key(&process.info.comm);
-        let name = if full && !known { others() } else { process.info.comm };
-        let folded = self.folded.entry(name).or_default();
+        let kind = self.kind_of(&process);
+        let folded = self.folded.entry(kind.clone()).or_default();
         folded.note_first(process.first_ns);
         let before = bytes_of(&folded.calls);
         folded.add(&process.calls, self.generation, key);
         let is_living = !process.info.exited;
-        match (process.was_folded, is_living) {
+        match (process.was_folded.is_some(), is_living) {
             (false, _) => {
                 folded.processes += 1;
                 folded.living += u64::from(is_living);
@@ -95,7 +93,23 @@ impl Aggregator {
             if self.names.len() >= MAX_NAMES {
                 self.names.clear();
             }
-            self.names.insert(id, process.info.comm);
+            self.names.insert(id, Kind { comm: process.info.comm, ..kind });
+        }
+    }
+
+    /// The row that a process is folded into: the one it was counted in before, that of its name and cgroup, or where there are
+    /// too many of these the one for all others.
+    fn kind_of(&self, process: &Process) -> Kind {
+        let own = || {
+            let cgroup = process.info.who.as_ref().map_or("", |who| &who.cgroup);
+            Kind { comm: process.info.comm, cgroup: cgroup.into() }
+        };
+        let kind = process.was_folded.clone().unwrap_or_else(own);
+        match self.folded.get_key_value(&kind) {
+            // Its path is shared by all that are remembered.
+            Some((known, _)) => known.clone(),
+            None if self.folded.len() < MAX_FOLDED => kind,
+            None => others(),
         }
     }
 
@@ -122,15 +136,15 @@ impl Aggregator {
         // No process has a row any more, and it is still too much.
         self.refold(|_| others(), key);
         if self.bytes > WANTED {
-            self.refold(|name| name, |_, call| CallKey { nr: syscalls::OTHERS, ..call });
+            self.refold(|kind| kind, |_, call| CallKey { nr: syscalls::OTHERS, ..call });
         }
     }
 
     /// Folds the rows of folded processes once more.
-    fn refold(&mut self, name: impl Fn(Comm) -> Comm, key: impl Fn(&Calls, CallKey) -> CallKey + Copy) {
-        let mut coarser: BTreeMap<Comm, Folded> = BTreeMap::new();
-        for (comm, folded) in std::mem::take(&mut self.folded) {
-            let row = coarser.entry(name(comm)).or_default();
+    fn refold(&mut self, of: impl Fn(Kind) -> Kind, key: impl Fn(&Calls, CallKey) -> CallKey + Copy) {
+        let mut coarser: BTreeMap<Kind, Folded> = BTreeMap::new();
+        for (kind, folded) in std::mem::take(&mut self.folded) {
+            let row = coarser.entry(of(kind)).or_default();
             row.processes += folded.processes;
             row.living += folded.living;
             row.note_first(folded.first_ns);
@@ -143,9 +157,9 @@ impl Aggregator {
     }
 }
 
-/// The name of what shares one row.
-fn others() -> Comm {
-    Comm::new("(others)")
+/// What shares one row.
+fn others() -> Kind {
+    Kind { comm: Comm::new("(others)"), ..Kind::default() }
 }
 
 #[cfg(test)]
@@ -262,6 +276,6 @@ mod tests {
             aggregator.merge(&interval);
         }
         let snapshot = is_exact(&aggregator, 12 * 1000 * 60);
-        assert!(snapshot.processes.iter().any(|row| row.comm == others()), "names share a row");
+        assert!(snapshot.processes.iter().any(|row| row.comm == others().comm), "names share a row");
     }
 }

@@ -22,7 +22,7 @@ mod watch;
 mod words;
 
 use crate::interval::{CallKey, Cell, CellKey};
-use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
 
 pub use nature::{is_expected, is_prompt};
 pub use watch::Watch;
@@ -110,6 +110,8 @@ pub struct Finding {
     pub until_ns: Option<u64>,
     /// The figures it rests on.
     pub evidence: Evidence,
+    /// How many descriptors the process has and may have, where that is what it is about and they were counted.
+    pub descriptors: Option<Descriptors>,
 }
 
 /// The figures that a finding rests on.

@@ -93,8 +93,21 @@ impl<'a> Step<'a> {
         since_ns: u64,
         evidence: Evidence,
     ) -> Finding {
-        let comm = self.known.process(process).map_or_else(Comm::default, |info| info.comm);
-        Finding { rule, process, comm, more: 0, call, since_ns, from_start: false, until_ns: None, evidence }
+        let known = self.known.process(process);
+        let comm = known.map_or_else(Comm::default, |info| info.comm);
+        let descriptors = known.and_then(|info| info.descriptors);
+        Finding {
+            rule,
+            process,
+            comm,
+            more: 0,
+            call,
+            since_ns,
+            from_start: false,
+            until_ns: None,
+            evidence,
+            descriptors: descriptors.filter(|_| rule == Rule::DescriptorExhaustion),
+        }
     }
 
     /// A hit on calls that failed.

@@ -68,7 +68,8 @@ impl Finding {
             // Open calls say how long, and slow ones were not fast before they were seen.
             _ => String::new(),
         };
-        let meaning = self.meaning().map_or_else(String::new, |meaning| format!(": {meaning}"));
+        let open = self.descriptors.map_or_else(String::new, |descriptors| format!(" ({descriptors} open)"));
+        let meaning = self.meaning().map_or_else(String::new, |meaning| format!(": {meaning}{open}"));
         format!("{figures}{when}{meaning}")
     }
 

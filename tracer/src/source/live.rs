@@ -26,6 +26,7 @@ use crate::syscalls::arity::arguments_only;
 use crate::tap::Tap;
 use crate::targets::Procfs;
 
+use super::descriptors::Census;
 use super::standing::Standings;
 use super::who::Resolver;
 
@@ -108,6 +109,7 @@ impl Live {
             kernel,
             fold: Fold::new(start_ns),
             resolver: Resolver::start(Procfs::default())?,
+            census: Census::start(Procfs::default())?,
             standings: Standings::find(Procfs::default(), present.pids, present.filter)?,
             attached_ns: start_ns,
             last_counts: LedgerCounts::default(),
@@ -161,6 +163,7 @@ struct Drain {
     kernel: Kernel,
     fold: Fold,
     resolver: Resolver,
+    census: Census,
     /// Threads that are in calls from before we attached.
     standings: Standings,
     attached_ns: u64,
@@ -307,6 +310,12 @@ impl Drain {
         }
         for (stranger, who) in self.resolver.take_answers() {
             self.fold.introduce_as(&stranger, who);
+        }
+        for (process, descriptors) in self.census.take_answers() {
+            self.fold.count_descriptors(process, descriptors);
+        }
+        for process in self.fold.take_uncounted() {
+            self.census.ask(process);
         }
         let mut in_flight = Vec::new();
         let fold = &mut self.fold;

@@ -1,6 +1,7 @@
 //! Where intervals come from.
 
 pub mod contest;
+mod descriptors;
 pub mod live;
 pub mod replay;
 mod standing;

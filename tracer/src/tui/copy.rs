@@ -64,7 +64,7 @@ fn whose(model: &Model, subject: Subject) -> String {
 fn whose_row(process: &ProcessRow) -> String {
     match &process.who {
         // A row of a cgroup: its processes have many names.
-        Some(who) if process.id.pid == 0 && !who.cgroup.is_empty() => {
+        Some(who) if process.id.pid == 0 && process.comm.is_empty() && !who.cgroup.is_empty() => {
             format!(" --cgroup {}", quoted(who.cgroup.as_bytes()))
         }
         _ => target(process.id.pid, process.comm),

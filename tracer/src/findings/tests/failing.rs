@@ -1,6 +1,7 @@
 //! Rules about calls that fail: what they must say, what they must not, and where the border lies.
 
 use super::*;
+use crate::process::Descriptors;
 
 const ENOENT: u16 = 2;
 const EAGAIN: u16 = 11;
@@ -28,6 +29,13 @@ fn descriptor_exhaustion() {
         slice.failed(7, "accept4", 312, EMFILE);
     });
     assert_eq!(host.texts(&findings), ["app 7  accept4 EMFILE 312/s, began 4.0 s ago: no descriptor left"]);
+    let mut counted = findings[0].clone();
+    counted.descriptors = Some(Descriptors { open: 1024, limit: 1024 });
+    assert!(
+        counted.sentence(0).ends_with("no descriptor left (1,024 of 1,024 open)"),
+        "{}",
+        counted.sentence(0)
+    );
     assert_eq!(found(1, "openat", ENFILE, 3, 0), [Rule::DescriptorExhaustion]);
     // Asking once how many there may be is no trouble; asking again and again is.
     assert_eq!(found(1, "openat", EMFILE, 1, 50), []);

@@ -107,6 +107,7 @@ mod tests {
             since_ns: 1_000_000_000,
             from_start: false,
             until_ns: None,
+            descriptors: None,
             evidence,
         }
     }

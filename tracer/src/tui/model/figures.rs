@@ -93,4 +93,23 @@ impl Model {
         self.refresh();
         Ok(())
     }
+
+    pub(super) fn shows_waiting(&self) -> bool {
+        if self.screen() == Screen::Errors { self.show_expected } else { self.show_waiting }
+    }
+
+    /// Shows or hides what does not matter on the screen shown.
+    /// The result says what it did: it may be below what the screen has room for.
+    pub(crate) fn toggle_waiting(&mut self) -> String {
+        let shown =
+            if self.screen() == Screen::Errors { &mut self.show_expected } else { &mut self.show_waiting };
+        *shown = !*shown;
+        self.refresh();
+        let what = if self.screen() == Screen::Errors { "expected" } else { "idle or waiting" };
+        let (number, does) = match self.rows.waiting_hidden {
+            0 => (self.rows.entries.len() - self.rows.waiting_from, "shown"),
+            hidden => (hidden, "hidden"),
+        };
+        format!("{what} rows {does}: {number}")
+    }
 }

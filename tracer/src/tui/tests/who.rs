@@ -1,6 +1,7 @@
 //! Who processes are: the line about one, and many in one row.
 
 use super::*;
+use crate::process::Descriptors;
 use crate::who::Who;
 
 /// The incident, its processes known.
@@ -10,6 +11,7 @@ fn known() -> Snapshot {
         let cgroup: &[u8] =
             if process.id.pid == 2210 { b"0::/app.slice" } else { b"0::/system.slice/db.service" };
         let cmdline = format!("/usr/bin/{}\0--config=/etc/a very long path/x.conf\0\u{1b}[2J", process.comm);
+        process.descriptors = (process.id.pid == 1841).then_some(Descriptors { open: 38, limit: 1024 });
         process.who = (process.id.pid > 0).then(|| Arc::new(Who::new(612, cmdline.as_bytes(), cgroup)));
     }
     snapshot
@@ -22,7 +24,7 @@ fn one_process_has_a_line_that_says_who_it_is() {
     assert_screens("who", &model);
     let text = screen(&model, 120, 24);
     assert!(text.contains("cmd /usr/bin/postgres --config="), "{text}");
-    assert!(text.contains("unit db.service  parent systemd-journal 612"), "{text}");
+    assert!(text.contains("unit db.service  parent systemd-journal 612  fds 38 of 1,024"), "{text}");
     assert!(!screen(&model, 80, 13).contains("cmd "), "a small terminal keeps its lines for figures");
 }
 

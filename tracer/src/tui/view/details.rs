@@ -24,7 +24,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     // The command line gives way to what is shorter.
     let others: usize = pieces.iter().skip(1).map(|piece| piece.text.chars().count() + 2).sum();
     if let Some(command) = pieces.first_mut() {
-        command.text = clip(&command.text, width.saturating_sub(others).max(width / 2));
+        command.text = clip(&command.text, width.saturating_sub(others).max(width / 3));
     }
     put(buffer, area, 0, &justified(pieces, Vec::new(), width));
 }
@@ -59,6 +59,9 @@ fn pieces(model: &Model) -> Vec<Piece> {
     // Threads are known once they have called or ended; one alone is no news.
     if !process.threads.is_empty() {
         pieces.push(Piece::new(human::plural(process.threads.len() as u64 + 1, "thread"), theme.plain(), 4));
+    }
+    if let Some(descriptors) = process.descriptors {
+        pieces.push(Piece::new(format!("fds {descriptors}"), theme.plain(), 3));
     }
     if process.exited {
         pieces.push(Piece::new("ended", theme.note(), 1));
