@@ -33,8 +33,9 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     if let Some(more) = changed.len().checked_sub(MOST_CALLS).filter(|&more| more > 0) {
         sentences.push(format!("{more} more changed."));
     }
-    sentences.push(the_others(comparison, changed.is_empty()));
+    // Next to them: a call may take longer each time and cost less all the same.
     sentences.extend(called_more_or_less(comparison, &names));
+    sentences.push(the_others(comparison, changed.is_empty()));
     sentences.extend(errnos(comparison));
     sentences.extend(failing_more_or_less(comparison, &names));
     sentences.extend(new_and_gone(comparison, &names));
@@ -130,11 +131,13 @@ fn called_more_or_less(comparison: &Comparison, names: &Names) -> Vec<String> {
         .take(MOST_CALLS)
         .map(|row| {
             format!(
-                "{} is called {} often: {} to {} times a second.",
+                "{} is called {} often: {} to {} times a second. It took {} of each second and takes {}.",
                 names.name(row),
                 if row.after.rate > row.before.rate { "more" } else { "less" },
                 human::short_count(row.before.rate),
                 human::short_count(row.after.rate),
+                human::duration(row.before.time_per_s as u64),
+                human::duration(row.after.time_per_s as u64),
             )
         })
         .collect()
