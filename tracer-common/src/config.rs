@@ -60,9 +60,21 @@ pub struct Config {
     pub typed_regs: u32,
     /// Where the kernel keeps what we read, from its BTF.
     pub offsets: Offsets,
+    /// The inode that eventfds, epolls and their like share.
+    pub anonymous_ino: u64,
+    /// Its device, as the kernel numbers them.
+    pub anonymous_dev: u32,
+    /// 1: with arguments, say what the descriptor of the calls in `described` stands for. Every offset that this takes
+    /// is known, and those of an inode are within [`INODE_BYTES`].
+    pub files: u32,
     /// Bit `nr % 64` of word `abi * ABI_WORDS + nr / 64`.
     pub wanted: [u64; BITMAP_WORDS],
+    /// The same for the calls whose first argument is a descriptor.
+    pub described: [u64; BITMAP_WORDS],
 }
+
+/// Bytes at the beginning of an inode that are read in one go.
+pub const INODE_BYTES: usize = 80;
 
 /// Byte offsets in kernel structures and tracepoint records, found at run time. [`Offsets::UNKNOWN`]
 /// switches off what needs them.
@@ -85,10 +97,30 @@ pub struct Offsets {
     pub fork_child_pid: u32,
     /// `old_pid` in the classic exec record.
     pub exec_old_pid: u32,
+    /// `task_struct.files`.
+    pub task_files: u32,
+    /// `files_struct.fdt`.
+    pub files_table: u32,
+    /// `fdtable.max_fds`.
+    pub table_len: u32,
+    /// `fdtable.fd`.
+    pub table_files: u32,
+    /// `file.f_inode`.
+    pub file_inode: u32,
+    /// `file.f_op`.
+    pub file_operations: u32,
+    /// `file_operations.release`.
+    pub operations_release: u32,
+    /// `inode.i_mode`.
+    pub inode_mode: u32,
+    /// `inode.i_ino`.
+    pub inode_number: u32,
+    /// `inode.i_sb`.
+    pub inode_super_block: u32,
+    /// `super_block.s_dev`.
+    pub super_block_device: u32,
     /// Register layout of the machine: one of [`arch`].
     pub arch: u32,
-    /// Zero.
-    pub reserved: u32,
 }
 
 /// Whose `pt_regs` the programs read.
@@ -112,8 +144,18 @@ impl Offsets {
         task_tgid: Self::UNKNOWN,
         fork_child_pid: Self::UNKNOWN,
         exec_old_pid: Self::UNKNOWN,
+        task_files: Self::UNKNOWN,
+        files_table: Self::UNKNOWN,
+        table_len: Self::UNKNOWN,
+        table_files: Self::UNKNOWN,
+        file_inode: Self::UNKNOWN,
+        file_operations: Self::UNKNOWN,
+        operations_release: Self::UNKNOWN,
+        inode_mode: Self::UNKNOWN,
+        inode_number: Self::UNKNOWN,
+        inode_super_block: Self::UNKNOWN,
+        super_block_device: Self::UNKNOWN,
         arch: arch::X86_64,
-        reserved: 0,
     };
 }
 
@@ -140,7 +182,11 @@ impl Config {
         typed_task: 0,
         typed_regs: 0,
         offsets: Offsets::NONE,
+        anonymous_ino: 0,
+        anonymous_dev: 0,
+        files: 0,
         wanted: [0; BITMAP_WORDS],
+        described: [0; BITMAP_WORDS],
     };
 }
 
@@ -158,7 +204,8 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 }
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
-const _: () = assert!(size_of::<Config>() == 88 + 40 + BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+const _: () =
+    assert!(size_of::<Config>() == 88 + 80 + 16 + 2 * BITMAP_WORDS * 8 && align_of::<Config>() == 8);
 
 /// Words that user space changes while the programs run, through a mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

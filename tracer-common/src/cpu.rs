@@ -12,6 +12,10 @@ pub struct Cpu {
     pub ring: Producer,
     /// Where the thread that was looked up last has its slot: most often it is the same one again.
     pub last_slot: u64,
+    /// The file system of the file that was looked at last: most often it is the same one again.
+    pub last_super_block: u64,
+    /// Its device.
+    pub last_device: u64,
     /// Its counters.
     pub ledger: Ledger,
     /// Keeps two CPUs in different cache lines.
@@ -21,6 +25,6 @@ pub struct Cpu {
 /// Words that fill a [`Cpu`] up to whole cache lines of 64 bytes, with one line between CPUs for processors
 /// that fetch lines in pairs.
 const PADDING: usize = WORDS.next_multiple_of(8) + 8 - WORDS;
-const WORDS: usize = COUNTERS + 1 + size_of::<Producer>() / 8;
+const WORDS: usize = COUNTERS + 3 + size_of::<Producer>() / 8;
 
 const _: () = assert!(size_of::<Cpu>().is_multiple_of(64));

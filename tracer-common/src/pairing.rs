@@ -4,7 +4,7 @@
 use crate::abi::Abi;
 use crate::ledger::{Counter, Ledger};
 use crate::outcome::{MAX_ERRNO, is_restart, makes_task, never_returns};
-use crate::record::kind;
+use crate::record::{FileRecord, kind};
 use crate::slot::{Slot, open, verdict};
 
 /// What an enter came to.
@@ -125,6 +125,7 @@ pub fn exit_alone(slot: &mut Slot, ledger: &mut Ledger, exit: LoneExit) -> bool 
     slot.record.latency_ns = 0;
     slot.record.ret = ret;
     slot.record.args = [0; 6];
+    slot.record.file = FileRecord::default();
     true
 }
 

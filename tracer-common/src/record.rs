@@ -1,7 +1,7 @@
 //! What travels through the rings, byte for byte. Plain integers in native byte order, no padding, no
 //! Rust enums: a record is bytes until `tracer::decode` has looked at it.
 
-/// One syscall, or the part of one that could be seen. 88 bytes, or [`CALL_BYTES_WITHOUT_ARGS`] when the
+/// One syscall, or the part of one that could be seen. 104 bytes, or [`CALL_BYTES_WITHOUT_ARGS`] when the
 /// arguments were not asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -10,7 +10,7 @@ pub struct CallRecord {
     pub kind: u8,
     /// [`crate::abi::Abi`] as its discriminant.
     pub abi: u8,
-    /// 1 when `args` are there, which they are in every call of a run or in none; else 0, and the record ends
+    /// 1 when `args` and `file` are there, which they are in every call of a run or in none; else 0, and the record ends
     /// before them.
     pub has_args: u16,
     /// Syscall number as the ABI has it; −1 and unknown numbers included.
@@ -27,6 +27,31 @@ pub struct CallRecord {
     pub ret: i64,
     /// The six arguments as the ABI passes them.
     pub args: [u64; 6],
+    /// What the descriptor in the first argument stood for at enter; of calls that take none, nothing.
+    pub file: FileRecord,
+}
+
+/// The open file behind a descriptor, as the kernel identifies it. All zero where there is none, or it is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FileRecord {
+    /// Inode number. Of [`file_kind::ANONYMOUS`], which share one inode, the address of the kernel's function that
+    /// closes it, which tells an eventfd from an epoll; 0 where it has none.
+    pub ino: u64,
+    /// Device of its file system, as the kernel numbers them: major in the upper 12 bits, minor in the lower 20.
+    pub dev: u32,
+    /// One of [`file_kind`], or the file type of `st_mode` shifted to the right by [`file_kind::SHIFT`].
+    pub kind: u32,
+}
+
+/// What kind of file [`FileRecord::kind`] says.
+pub mod file_kind {
+    /// None, or not known.
+    pub const NONE: u32 = 0;
+    /// An eventfd, an epoll, or whatever else has no inode of its own.
+    pub const ANONYMOUS: u32 = 15;
+    /// From `st_mode` to a kind.
+    pub const SHIFT: u32 = 12;
 }
 
 /// Bytes of a [`CallRecord`] that ends before its arguments.
@@ -75,6 +100,6 @@ pub struct ProcessRecord {
     pub thread_comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<CallRecord>() == 88 && align_of::<CallRecord>() == 8);
-const _: () = assert!(CALL_BYTES_WITHOUT_ARGS == 40);
+const _: () = assert!(size_of::<CallRecord>() == 104 && align_of::<CallRecord>() == 8);
+const _: () = assert!(CALL_BYTES_WITHOUT_ARGS == 40 && size_of::<FileRecord>() == 16);
 const _: () = assert!(size_of::<ProcessRecord>() == 64 && align_of::<ProcessRecord>() == 8);

@@ -25,11 +25,23 @@ pub fn wants(abi: Abi, nr: i32) -> bool {
         return true;
     }
     let Some((word, bit)) = bitmap_position(abi, nr) else { return config!(unknown_wanted) != 0 };
+    has_bit((&raw const CONFIG.wanted).cast(), word, bit)
+}
+
+/// Whether the first argument of this call is a descriptor.
+#[inline(always)]
+pub fn is_described(abi: Abi, nr: i32) -> bool {
+    let Some((word, bit)) = bitmap_position(abi, nr) else { return false };
+    has_bit((&raw const CONFIG.described).cast(), word, bit)
+}
+
+/// Whether a bit is set in one of the bitmaps of [`CONFIG`].
+#[inline(always)]
+fn has_bit(words: *const u64, word: usize, bit: u64) -> bool {
     // Through memory and a mask: the compiler knows that the index is in bounds and would drop the proof that
     // the verifier needs.
     // SAFETY: a local.
     let index = unsafe { core::ptr::read_volatile(&raw const word) } & (BITMAP_WORDS - 1);
-    let words = (&raw const CONFIG.wanted).cast::<u64>();
     // SAFETY: the index is below the length.
     unsafe { core::ptr::read_volatile(words.add(index)) & bit != 0 }
 }

@@ -177,7 +177,7 @@ pub struct Current {
     /// Process id in the upper half, thread id in the lower, both of the initial PID namespace.
     pub pid_tgid: u64,
     /// The task as a pointer whose fields can be read directly; null where the kernel has no such pointer.
-    typed_task: *mut task_struct,
+    pub typed_task: *mut task_struct,
 }
 
 impl Current {

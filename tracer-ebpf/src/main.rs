@@ -5,6 +5,7 @@
 
 mod config;
 mod emit;
+mod files;
 mod kernel;
 mod lifecycle;
 mod maps;

@@ -4,10 +4,12 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_common::ledger::{Counter, Ledger};
 use tracer_common::pairing::{self, Entered, Exited, LoneExit};
+use tracer_common::record::FileRecord;
 use tracer_common::slot::{Slot, verdict};
 
-use crate::config::{config, wants};
+use crate::config::{config, is_described, wants};
 use crate::emit::emit;
+use crate::files;
 use crate::kernel::{Current, EnterContext, ExitContext};
 use crate::maps::{ThisCpu, control, this_cpu};
 use crate::slots::{Found, Untracked, admit, find, find_again};
@@ -35,6 +37,13 @@ pub fn enter(context: &impl EnterContext) {
     if config!(args) != 0 {
         slot.record.args = context.args(&current, abi);
         slot.record.has_args = 1;
+        if config!(files) != 0 {
+            slot.record.file = if is_described(abi, nr) {
+                files::behind(&mut cpu, &current, slot.record.args[0] as u32)
+            } else {
+                FileRecord::default()
+            };
+        }
     }
     // Last, so that our own work is not in the latency.
     slot.record.enter_ns = now_ns();

@@ -257,6 +257,6 @@ const EMPTY: Slot = Slot {
         latency_ns: 0,
         ret: 0,
         args: [0; 6],
+        file: tracer_common::record::FileRecord { ino: 0, dev: 0, kind: 0 },
     },
-    padding: [0; 2],
 };

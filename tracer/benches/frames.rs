@@ -73,6 +73,7 @@ fn crowd(processes: u32) -> Arc<Snapshot> {
             call,
             enter_ns,
             args: None,
+            on: None,
             before_attach: false,
         });
     }

@@ -176,7 +176,7 @@ fn hour(file: &[u8], share: u32) -> Result<(), Box<dyn std::error::Error>> {
             let open = |open: &InFlight| InFlight {
                 process: again(open.process),
                 enter_ns: open.enter_ns + later,
-                ..*open
+                ..open.clone()
             };
             let info = |info: &ProcessInfo| ProcessInfo { as_of_ns: info.as_of_ns + later, ..info.clone() };
             let shifted = Interval {

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::findings::{Known, Watch, is_expected};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, slowest, threads};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, on, slowest, threads};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
@@ -105,6 +105,7 @@ impl Call {
     fn merge(&mut self, cell: &Cell, generation: u64, now_ns: u64) {
         self.total.merge_keeping(cell, slowest::IN_RUN);
         threads::limit(&mut self.total.threads);
+        on::limit(&mut self.total.on);
         if self.recent_generation != generation {
             self.recent = Recent::default();
             self.recent_generation = generation;
@@ -132,6 +133,7 @@ impl Call {
         // Of processes that ended long ago, and of many, threads tell nobody anything.
         self.total.threads = Arc::default();
         self.trend.merge(&other.trend);
+        on::limit(&mut self.total.on);
         if other.recent_generation == generation {
             if self.recent_generation != generation {
                 self.recent = Recent::default();
@@ -268,7 +270,7 @@ impl Aggregator {
     pub fn snapshot(&self) -> Snapshot {
         let mut open: FxHashMap<ProcessId, FxHashMap<CallKey, Vec<InFlight>>> = FxHashMap::default();
         for call in &self.in_flight {
-            open.entry(call.process).or_default().entry(call.call).or_default().push(*call);
+            open.entry(call.process).or_default().entry(call.call).or_default().push(call.clone());
         }
         let mut processes = Vec::with_capacity(self.processes.len() + self.folded.len());
         let mut known: Vec<_> = self.processes.iter().collect();
@@ -418,6 +420,7 @@ impl Aggregator {
             slowest: Arc::clone(&total.slowest),
             threads: Arc::clone(&total.threads),
             recent_threads: if is_recent { Arc::clone(&call.recent.threads) } else { Arc::default() },
+            on: Arc::clone(&total.on),
         }
     }
 }
@@ -522,6 +525,7 @@ mod tests {
                 enter_ns: 2_000,
                 before_attach: false,
                 args: None,
+                on: None,
             }],
             ..Interval::default()
         });

@@ -78,8 +78,8 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
             };
             thread.add(call, &stats);
             // No thread is in two calls, but for what a recording may say.
-            if thread.now.is_none_or(|(_, known)| open.enter_ns < known.enter_ns) {
-                thread.now = Some((index, *open));
+            if thread.now.as_ref().is_none_or(|(_, known)| open.enter_ns < known.enter_ns) {
+                thread.now = Some((index, open.clone()));
             }
         }
     }
@@ -112,6 +112,9 @@ mod tests {
         }
         assert_eq!(threads[1].work.calls, 500, "half of the fsyncs");
         assert!(!threads[4].is_counted && threads[3].is_counted, "it may be among those not told apart");
-        assert_eq!(threads[4].now.map(|(at, _)| postgres.calls[at].name.as_str()), Some("epoll_wait"));
+        assert_eq!(
+            threads[4].now.as_ref().map(|(at, _)| postgres.calls[*at].name.as_str()),
+            Some("epoll_wait")
+        );
     }
 }

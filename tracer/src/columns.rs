@@ -4,6 +4,7 @@
 mod baseline;
 mod cell;
 mod errno;
+mod on;
 mod open;
 mod row;
 mod thread;
@@ -18,6 +19,7 @@ pub use baseline::CALLS_AGAINST_BASELINE;
 pub use cell::{age, clip, fit, whole};
 use cell::{dash, in_flight_text, rate, share, span};
 pub use errno::{ERRNOS, ERRNOS_OF_CALL};
+pub use on::about;
 pub use open::OPEN_CALLS;
 pub use row::{Context, Rank, Row, is_stuck, rank};
 use row::{busy_ns, call_of, latency_of, process_of, stats_of};

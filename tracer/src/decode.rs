@@ -2,8 +2,9 @@
 
 use tracer_common::abi::Abi;
 use tracer_common::outcome::{Outcome, classify};
-use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, kind};
+use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, FileRecord, ProcessRecord, kind};
 
+use crate::file::FileId;
 use crate::interval::CallKey;
 use crate::process::Comm;
 
@@ -31,6 +32,9 @@ pub struct CallEvent {
     pub end: End,
     /// The six arguments, when they were asked for.
     pub args: Option<[u64; 6]>,
+    /// The file behind the descriptor in the first argument, as the kernel side says it; see
+    /// [`tracer_common::record::FileRecord`] for what is anonymous.
+    pub file: Option<FileId>,
 }
 
 /// How a call ended.
@@ -178,9 +182,17 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
 fn decode_call(kind: u8, bytes: &[u8]) -> Result<CallEvent, DecodeError> {
     let wrong_length = DecodeError::WrongLength { kind, bytes: bytes.len() };
     let fixed = bytes.first_chunk::<CALL_BYTES_WITHOUT_ARGS>().ok_or(wrong_length)?;
-    let args = match bytes.len() {
-        CALL_BYTES_WITHOUT_ARGS => None,
-        WITH_ARGS => Some(std::array::from_fn(|index| word(bytes, CALL_BYTES_WITHOUT_ARGS + index * 8))),
+    let (args, file) = match bytes.len() {
+        CALL_BYTES_WITHOUT_ARGS => (None, None),
+        WITH_ARGS => {
+            let args = std::array::from_fn(|index| word(bytes, CALL_BYTES_WITHOUT_ARGS + index * 8));
+            let file = FileRecord {
+                ino: word(bytes, FILE),
+                dev: half(bytes, FILE + 8),
+                kind: half(bytes, FILE + 12),
+            };
+            (Some(args), FileId::from_record(file))
+        }
         _ => return Err(wrong_length),
     };
     let abi = Abi::from_u8(fixed[1]).ok_or(DecodeError::UnknownAbi(fixed[1]))?;
@@ -202,9 +214,11 @@ fn decode_call(kind: u8, bytes: &[u8]) -> Result<CallEvent, DecodeError> {
         enter_ns: word(fixed, 16),
         end,
         args,
+        file,
     })
 }
 
+const FILE: usize = std::mem::offset_of!(CallRecord, file);
 const WITH_ARGS: usize = size_of::<CallRecord>();
 
 fn decode_process(kind: u8, what: ProcessChange, bytes: &[u8]) -> Result<Record, DecodeError> {
@@ -236,6 +250,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::file::FileKind;
     use proptest::prelude::*;
 
     /// The bytes of a call record, as the kernel side lays them out.
@@ -250,6 +265,8 @@ pub(crate) mod tests {
         bytes.extend(record.ret.to_ne_bytes());
         if with_args {
             bytes.extend(record.args.iter().flat_map(|arg| arg.to_ne_bytes()));
+            bytes.extend(record.file.ino.to_ne_bytes());
+            bytes.extend([record.file.dev, record.file.kind].iter().flat_map(|word| word.to_ne_bytes()));
         }
         bytes
     }
@@ -277,6 +294,7 @@ pub(crate) mod tests {
             latency_ns: 14,
             ret: -2,
             args: [1, 2, 3, 4, 5, 6],
+            file: FileRecord { ino: 7, dev: 8, kind: 12 },
         };
         let expected = CallEvent {
             call: CallKey { abi: Abi::I386, nr: -7 },
@@ -285,9 +303,10 @@ pub(crate) mod tests {
             enter_ns: 13,
             end: End::Returned { outcome: Outcome::Error(2), latency_ns: 14, ret: -2 },
             args: Some([1, 2, 3, 4, 5, 6]),
+            file: Some(FileId { kind: FileKind::Socket, dev: 8, ino: 7 }),
         };
         assert_eq!(decode(&call_bytes(&record, true)), Ok(Record::Call(expected)));
-        let without = CallEvent { args: None, ..expected };
+        let without = CallEvent { args: None, file: None, ..expected };
         assert_eq!(decode(&call_bytes(&record, false)), Ok(Record::Call(without)));
 
         let record = ProcessRecord {
@@ -332,7 +351,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_record_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..100), kind in 0u8..20) {
+        fn any_bytes_are_a_record_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..120), kind in 0u8..20) {
             if let Some(first) = bytes.first_mut() {
                 *first = kind;
             }

@@ -11,13 +11,18 @@ use tracer_common::record::{ProcessRecord, kind};
 use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
+use crate::file::{FileId, Known, Names};
 use crate::histogram::Histogram;
 use crate::interval::threads::MAX_THREADS;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, SlowCall, ThreadFigures, slowest};
+use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, On, SlowCall, ThreadFigures, on, slowest};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
 use crate::syscalls::{self, arity};
 use crate::who::Who;
+
+mod files;
+
+pub use files::Question;
 
 /// Ended processes that are still known by number, for records that come late from another CPU's ring.
 const ENDED_KEPT: usize = 4096;
@@ -53,6 +58,7 @@ pub struct Fold {
     strangers: Vec<Stranger>,
     /// Cells of the processes whose descriptors were counted last, as a number that only grows.
     counted: usize,
+    files: files::Files,
     aggregated: u64,
     decode_failed: u64,
     last_error: Option<DecodeError>,
@@ -68,8 +74,11 @@ struct Filling {
     slowest: slowest::Filling,
     /// In the order in which they came.
     threads: Vec<ThreadFigures>,
+    on: on::Filling,
     /// Whether return values say what was moved.
     moves_bytes: bool,
+    /// Whether what its calls were on may have another name after them.
+    renames: bool,
 }
 
 /// Where a call is counted.
@@ -132,6 +141,7 @@ impl Fold {
             cache: Box::new([None; CACHED]),
             strangers: Vec::new(),
             counted: 0,
+            files: files::Files::default(),
             aggregated: 0,
             decode_failed: 0,
             last_error: None,
@@ -244,6 +254,26 @@ impl Fold {
         }
     }
 
+    /// Files that were seen and whose names are wanted. Those that are not told are asked for again in a later interval, if
+    /// they are seen again.
+    pub fn take_questions(&mut self) -> Vec<Question> {
+        self.files.take_questions()
+    }
+
+    /// Says what a file is called.
+    pub fn name_file(&mut self, question: &Question, known: Arc<Known>) {
+        self.files.name(question, known);
+    }
+
+    /// What an open call of process `tgid` is on, if its first argument is a descriptor.
+    pub fn on(&mut self, tgid: u32, first_argument: u64, file: Option<FileId>) -> Option<On> {
+        let fd = first_argument as i32;
+        let file = self.files.identify(file?, fd);
+        let pid = self.process_id(tgid).pid;
+        self.files.seen(tgid, pid, fd, file);
+        Some(On { fd, file, names: self.files.names(tgid, file) })
+    }
+
     /// Records from which another fold knows the same processes: for a recording that begins in the middle of a
     /// run, where an interval does. `time_ns` is now.
     pub fn introduce(&self, time_ns: u64, mut each: impl FnMut(&[u8])) {
@@ -268,6 +298,7 @@ impl Fold {
         let cell = |filling: &Filling| {
             let threads = filling.threads.len() * size_of::<ThreadFigures>();
             size_of::<Filling>()
+                + filling.on.bytes()
                 + filling.latencies.bytes()
                 + slowest::IN_CELL * size_of::<SlowCall>()
                 + threads
@@ -321,15 +352,20 @@ impl Fold {
         ledger.decode_failed = std::mem::take(&mut self.decode_failed);
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
-        for Filling { process, call, mut cell, latencies, slowest, mut threads, .. } in self.cells.drain(..) {
+        for Filling { process, call, mut cell, latencies, slowest, mut threads, on, .. } in
+            self.cells.drain(..)
+        {
+            let names = |file: FileId| self.files.names(self.processes[process].tgid, file);
             cell.latencies = Arc::new(latencies);
-            cell.slowest = slowest.finish();
+            cell.slowest = slowest.finish(names);
+            cell.on = on.finish(names);
             threads.sort_unstable_by_key(|thread| thread.tid);
             cell.threads = threads.into();
             let key = CellKey { process: self.processes[process].id, call };
             interval.cells.entry(key).or_default().merge(&cell);
         }
         self.forget_cells();
+        self.files.turn();
         self.nameless = 0;
         for process in &mut self.processes {
             if std::mem::take(&mut process.news) {
@@ -349,6 +385,7 @@ impl Fold {
                 && self.present.get(&tgid).is_some_and(|&index| self.processes[index].info.exited)
             {
                 self.present.remove(&tgid);
+                self.files.forget(tgid);
             }
         }
         if self.processes.len() > 2 * self.present.len() + 64 {
@@ -368,7 +405,8 @@ impl Fold {
     pub fn take_call(&mut self, event: &CallEvent) {
         self.aggregated += 1;
         let place = self.place(event);
-        let Filling { cell, latencies, slowest, threads, moves_bytes, .. } = &mut self.cells[place.cell];
+        let Filling { process, cell, latencies, slowest, threads, on, moves_bytes, renames, .. } =
+            &mut self.cells[place.cell];
         let mut unnamed = ThreadFigures::default();
         let thread = threads.get_mut(place.thread).unwrap_or(&mut unnamed);
         match event.end {
@@ -381,7 +419,22 @@ impl Fold {
                 if latency_ns >= slowest.enough_ns && !matches!(outcome, Outcome::Interrupted(_)) {
                     let CallEvent { tid, enter_ns, args, .. } = *event;
                     let args = args.map(|args| Arc::new(arity::arguments_only(event.call, args)));
-                    slowest.add(SlowCall { latency_ns, enter_ns, tid, ret, args });
+                    let on = described(event).map(|(fd, file)| {
+                        let file = self.files.identify(file, fd);
+                        Arc::new(On { fd, file, names: Names::default() })
+                    });
+                    slowest.add(SlowCall { latency_ns, enter_ns, tid, ret, args, on });
+                }
+                if let Some((fd, file)) = described(event) {
+                    let file = self.files.identify(file, fd);
+                    let (files, id) = (&mut self.files, self.processes[*process].id);
+                    if let Some(row) = on.row(file, fd, || files.seen(event.tgid, id.pid, fd, file)) {
+                        let moved = if *moves_bytes && ret > 0 { ret as u64 } else { 0 };
+                        row.returned(outcome, latency_ns, moved);
+                    }
+                    if *renames {
+                        self.files.doubt(event.tgid, file);
+                    }
                 }
                 return;
             }
@@ -396,6 +449,12 @@ impl Fold {
             End::Died => {
                 cell.calls += 1;
                 cell.died += 1;
+                if let Some((fd, file)) = described(event) {
+                    let file = self.files.identify(file, fd);
+                    if let Some(row) = on.row(file, fd, || ()) {
+                        row.died();
+                    }
+                }
             }
         }
         thread.calls += 1;
@@ -409,6 +468,7 @@ impl Fold {
             // The number was given to another process.
             self.present.remove(&event.tgid);
             self.forget_cells();
+            self.files.forget(event.tgid);
             index = self.process(event.tgid);
         }
         let process = &mut self.processes[index];
@@ -516,7 +576,9 @@ impl Fold {
             latencies: Histogram::new(),
             slowest: slowest::Filling::default(),
             threads: Vec::new(),
+            on: on::Filling::default(),
             moves_bytes: syscalls::moves_bytes(call),
+            renames: matches!(&*syscalls::plain_name(call), "close" | "connect"),
         });
         self.cell_of.insert((tgid, call), self.cells.len() - 1);
         self.cells.len() - 1
@@ -543,6 +605,12 @@ impl Fold {
             self.processes.len() - 1
         })
     }
+}
+
+/// The descriptor and the file of a call that takes one.
+#[inline]
+fn described(event: &CallEvent) -> Option<(i32, FileId)> {
+    Some((event.args.as_ref()?[0] as i32, event.file?))
 }
 
 /// Of very many threads those that were seen first have names.

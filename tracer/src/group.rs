@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::interval::{CallKey, slowest, threads};
+use crate::interval::{CallKey, on, slowest, threads};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::who::Who;
@@ -96,6 +96,7 @@ pub(crate) fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessR
         for call in &mut group.calls {
             call.threads = Arc::default();
             call.recent_threads = Arc::default();
+            call.on = Arc::default();
         }
     }
     group
@@ -108,6 +109,8 @@ fn merge_call(mine: &mut CallRow, other: CallRow) {
     threads::limit(&mut mine.threads);
     threads::merge(&mut mine.recent_threads, &other.recent_threads);
     threads::limit(&mut mine.recent_threads);
+    on::merge(&mut mine.on, &other.on);
+    on::limit(&mut mine.on);
     for errno in other.errnos {
         match mine.errnos.iter_mut().find(|known| known.errno == errno.errno) {
             Some(known) => {

@@ -12,10 +12,12 @@ use crate::histogram::Histogram;
 use crate::ledger::LedgerCounts;
 use crate::process::{ProcessId, ProcessInfo};
 
+pub mod on;
 pub mod sizes;
 pub mod slowest;
 pub mod threads;
 
+pub use on::{On, OnFile};
 pub use sizes::Sizes;
 pub use slowest::SlowCall;
 pub use threads::ThreadFigures;
@@ -67,6 +69,8 @@ pub struct Cell {
     pub threads: Arc<[ThreadFigures]>,
     /// What they moved, where they return it.
     pub sizes: Sizes,
+    /// The files behind their descriptors, by identity, as far as they are told apart.
+    pub on: Arc<[OnFile]>,
 }
 
 impl Cell {
@@ -114,6 +118,7 @@ impl Cell {
             + self.errors.len() * ERRNO_BYTES
             + slowest::heap_bytes(&self.slowest)
             + size_of_val(&*self.threads)
+            + on::heap_bytes(&self.on)
     }
 
     /// Adds another cell.
@@ -125,6 +130,7 @@ impl Cell {
     pub(crate) fn merge_keeping(&mut self, other: &Self, slow_calls: usize) {
         slowest::merge(&mut self.slowest, &other.slowest, slow_calls);
         threads::merge(&mut self.threads, &other.threads);
+        on::merge(&mut self.on, &other.on);
         self.sizes.merge(&other.sizes);
         self.calls += other.calls;
         for (&errno, &count) in &other.errors {
@@ -148,7 +154,7 @@ impl Cell {
 }
 
 /// A call that has not returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InFlight {
     /// The process.
     pub process: ProcessId,
@@ -162,6 +168,8 @@ pub struct InFlight {
     pub before_attach: bool,
     /// The six arguments as registers, when they were taken.
     pub args: Option<[u64; 6]>,
+    /// What it is on, where its first argument is a descriptor and it is known.
+    pub on: Option<On>,
 }
 
 /// A slice of time. Times are `CLOCK_MONOTONIC`.
@@ -247,7 +255,7 @@ pub(crate) mod tests {
         thread.record(outcome, latency_ns);
         let mut sizes = Sizes::default();
         sizes.record(ret);
-        let slow = SlowCall { latency_ns, enter_ns: u64::from(tid), tid, ret, args: None };
+        let slow = SlowCall { latency_ns, enter_ns: u64::from(tid), tid, ret, args: None, on: None };
         let is_completed = !matches!(outcome, Outcome::Interrupted(_));
         Cell {
             slowest: is_completed.then_some(slow).into_iter().collect(),
@@ -263,6 +271,7 @@ pub(crate) mod tests {
                 4 => Just(Outcome::Success), 2 => (1u16..40).prop_map(Outcome::Error),
                 1 => Just(Outcome::Interrupted(512))], 1u32..5, -9i64..200), 0..40),
             denied in 0u64..3,
+            on in on::tests::any_rows(),
         ) -> Cell {
             let mut cell = Cell::default();
             for (latency_ns, outcome, tid, ret) in calls {
@@ -271,6 +280,9 @@ pub(crate) mod tests {
             if denied > 0 {
                 cell.record_denied(13, denied);
             }
+            // Calls on a file are calls.
+            cell.calls += on.iter().map(|row| row.calls).sum::<u64>();
+            cell.on = on;
             cell
         }
     }
@@ -291,7 +303,7 @@ pub(crate) mod tests {
                 for tid in 0..open {
                     interval.in_flight.push(InFlight {
     before_attach: order % 2 == 1,                     process: ProcessId { pid: 1, start_ns: 7 }, tid,
-                        call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None,
+                        call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None, on: None,
                     });
                 }
                 interval.ledger.aggregated = interval.cells.values().map(|cell| cell.calls).sum();

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`,
-//! `syscalls`, `arguments`, `human`, `columns`, `by_thread`, `trend`, `who`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! `syscalls`, `arguments`, `human`, `columns`, `by_thread`, `trend`, `who`, `file`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
@@ -21,6 +21,7 @@ pub mod compare;
 pub mod config;
 pub mod decode;
 pub mod export;
+pub mod file;
 pub mod findings;
 pub mod fold;
 pub mod group;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::baseline::{Baseline, Before};
 use crate::findings::Findings;
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, InFlight, Sizes, SlowCall, ThreadFigures};
+use crate::interval::{CallKey, InFlight, OnFile, Sizes, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, Descriptors, ProcessId, ThreadNames};
 use crate::trend;
@@ -94,6 +94,8 @@ pub struct CallRow {
     pub threads: Arc<[ThreadFigures]>,
     /// Those that made it in the last interval, by tid.
     pub recent_threads: Arc<[ThreadFigures]>,
+    /// The files behind their descriptors since the start, by identity; see [`CallRow::other_files`].
+    pub on: Arc<[OnFile]>,
 }
 
 /// A latency, or the least that it can be.
@@ -146,6 +148,13 @@ impl CallRow {
             },
         );
         (rest.calls > 0).then_some(rest)
+    }
+
+    /// Calls that the row has more than `on`: with a descriptor behind which there was no file, of files that are not told
+    /// apart because there are very many, or seen only as a number under overload.
+    pub fn other_files(&self) -> u64 {
+        let told: u64 = self.on.iter().map(|row| row.calls).sum();
+        self.stats.calls.saturating_sub(told)
     }
 }
 

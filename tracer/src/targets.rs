@@ -192,6 +192,11 @@ impl Procfs {
         parse_stat(&fs::read(self.root.join(format!("{pid}/stat"))).ok()?)
     }
 
+    /// Our own PID as `/proc` shows it.
+    pub fn own_pid(&self) -> Option<u32> {
+        fs::read_link(self.root.join("self")).ok()?.to_str()?.parse().ok()
+    }
+
     /// Path of a file of this process.
     pub fn file(&self, pid: u32, name: &str) -> PathBuf {
         self.root.join(format!("{pid}/{name}"))

@@ -12,11 +12,12 @@ mod words;
 use std::borrow::Cow;
 use std::fmt;
 
-use tracer_common::abi::Abi;
+use tracer_common::abi::{Abi, X32_SYSCALL_BIT};
+use tracer_common::config::{BITMAP_WORDS, FILTERABLE, bitmap_position};
 
 use crate::interval::CallKey;
 use crate::syscalls;
-use kinds::Parameter;
+use kinds::{Kind, Parameter};
 
 /// One argument of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,28 @@ pub fn named_text(call: CallKey, args: &[u64; 6]) -> String {
 /// it is not known.
 pub fn count(abi: Abi, name: &str) -> usize {
     parameters(abi, name).map_or(6, <[Parameter]>::len)
+}
+
+/// Bits for [`tracer_common::config::Config::described`]: the calls of every table whose first argument is a descriptor.
+pub fn taking_a_descriptor() -> [u64; BITMAP_WORDS] {
+    let mut words = [0; BITMAP_WORDS];
+    for abi in Abi::ALL {
+        for number in 0..FILTERABLE as i32 {
+            let call = CallKey { abi, nr: if abi == Abi::X32 { number | X32_SYSCALL_BIT } else { number } };
+            if let Some((word, bit)) = bitmap_position(abi, number)
+                && takes_descriptor(call)
+            {
+                words[word] |= bit;
+            }
+        }
+    }
+    words
+}
+
+/// Whether the first argument of a call is a descriptor.
+pub fn takes_descriptor(call: CallKey) -> bool {
+    let first = parameters(call.abi, &syscalls::plain_name(call)).and_then(<[Parameter]>::first);
+    first.is_some_and(|first| matches!(first.kind, Kind::Descriptor))
 }
 
 /// What the call of this name takes; `None` where it is not known.
@@ -215,6 +238,30 @@ mod tests {
         let call = CallKey { abi: Abi::Aarch64, nr: number(Abi::Aarch64, "clone").expect("a call") };
         let decoded = decode(call, &thread);
         assert_eq!((decoded[3].name, decoded[3].raw), ("tls", 3), "the last two change places");
+    }
+
+    #[test]
+    fn calls_on_a_descriptor_are_known() {
+        let words = taking_a_descriptor();
+        for (name, expected) in [
+            ("read", true),
+            ("close", true),
+            ("connect", true),
+            ("accept4", true),
+            ("epoll_wait", true),
+            ("getdents64", true),
+            ("sendmmsg", true),
+            ("openat", false),
+            ("mmap", false),
+            ("futex", false),
+            ("getpid", false),
+        ] {
+            for abi in [Abi::X86_64, Abi::I386, Abi::X32] {
+                let Some(nr) = number(abi, name) else { continue };
+                let (word, bit) = bitmap_position(abi, nr).expect("a number with a place");
+                assert_eq!(words[word] & bit != 0, expected, "{abi:?} {name}");
+            }
+        }
     }
 
     #[test]

@@ -19,10 +19,12 @@ use tracer_common::spill::cells_per_cpu;
 
 use super::btf::Btf;
 use super::counters::{Spill, read_ledger, recursion_misses};
+use super::files;
 use super::log::ProgramLog;
 use super::rings::{self, Rings};
 use super::sys::SharedArray;
 use super::tracefs;
+use crate::arguments;
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 
@@ -496,6 +498,7 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
     let typed_task = ![offsets.task_pid, offsets.task_tgid, offsets.task_status].contains(&Offsets::UNKNOWN)
         && has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf);
     let (wanted, unknown_wanted) = plan.syscalls.unwrap_or(([0; BITMAP_WORDS], false));
+    let anonymous = files::anonymous_inode().unwrap_or_default();
     Config {
         self_tgid: std::process::id(),
         whole_host: u32::from(plan.whole_host),
@@ -516,7 +519,11 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
         typed_task: u32::from(typed_task),
         typed_regs: u32::from(typed_task && has_helper(plan.family, bpf_func_id::BPF_FUNC_task_pt_regs)),
         offsets,
+        files: u32::from(plan.args && files::can_be_told(&offsets)),
+        anonymous_dev: anonymous.dev,
+        anonymous_ino: anonymous.ino,
         wanted,
+        described: arguments::taking_a_descriptor(),
         ..Config::DEFAULT
     }
 }
@@ -558,6 +565,17 @@ fn find_offsets() -> Offsets {
             .unwrap_or(Offsets::UNKNOWN);
         offsets.task_pid = find("task_struct.pid");
         offsets.task_tgid = find("task_struct.tgid");
+        offsets.task_files = find("task_struct.files");
+        offsets.files_table = find("files_struct.fdt");
+        offsets.table_len = find("fdtable.max_fds");
+        offsets.table_files = find("fdtable.fd");
+        offsets.file_inode = find("file.f_inode");
+        offsets.file_operations = find("file.f_op");
+        offsets.operations_release = find("file_operations.release");
+        offsets.inode_mode = find("inode.i_mode");
+        offsets.inode_number = find("inode.i_ino");
+        offsets.inode_super_block = find("inode.i_sb");
+        offsets.super_block_device = find("super_block.s_dev");
     }
     offsets
 }

@@ -14,6 +14,7 @@
 pub mod btf;
 pub mod counters;
 pub mod facts;
+mod files;
 pub mod loader;
 pub mod log;
 pub mod preflight;

@@ -2,8 +2,6 @@
 
 use super::row::open_ns;
 use super::{CALL, Column, FIGURE, NAME, P99, PROCESS, Row, SortKey, age, dash, number};
-use crate::arguments;
-use crate::human;
 use crate::interval::InFlight;
 
 /// Columns of the table of open calls.
@@ -39,7 +37,7 @@ const ON: Column = Column {
     id: "on",
     aliases: &["args"],
     title: "ON",
-    about: "its arguments, as far as they were taken: what it waits on",
+    about: "what it waits on: the file or peer behind its descriptor, and its arguments, as far as they were taken",
     width: 14,
     max_width: 120,
     drop: [Some(4), Some(4)],
@@ -51,9 +49,7 @@ const ON: Column = Column {
 /// What the call of a row was made with.
 fn on(row: Row<'_>) -> String {
     match row {
-        Row::Open(.., InFlight { call, args: Some(args), .. }) => {
-            human::safe_text(arguments::named_text(*call, args).as_bytes())
-        }
+        Row::Open(.., InFlight { call, args, on, .. }) => super::about(*call, args.as_ref(), on.as_ref()),
         _ => String::new(),
     }
 }

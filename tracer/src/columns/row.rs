@@ -151,8 +151,8 @@ pub fn rank(row: Row<'_>, at: &Context) -> Rank {
                 Scope::Interval => thread.work.recent_calls,
                 Scope::Total => thread.work.calls,
             };
-            let open = thread.now.and_then(|(index, open)| Some((process.calls.get(index)?, open)));
-            if open.is_some_and(|(call, open)| is_stuck_for(call, at.age_ns(&open))) {
+            let open = thread.now.as_ref().and_then(|(index, open)| Some((process.calls.get(*index)?, open)));
+            if open.is_some_and(|(call, open)| is_stuck_for(call, at.age_ns(open))) {
                 Rank::Urgent
             } else if worked > 0 || thread.work.in_flight > 0 {
                 Rank::Work

@@ -5,9 +5,7 @@ use super::{
     BUSY, CALL_RATE, CALLS, Column, Context, ERROR_RATE, ERRORS, FIGURE, NAME, SortKey, TOTAL, age, dash,
     number, span,
 };
-use crate::arguments;
 use crate::by_thread::ThreadRow;
-use crate::human;
 use crate::interval::InFlight;
 use crate::snapshot::CallRow;
 
@@ -95,7 +93,7 @@ fn now_of(row: Row<'_>) -> Option<(&CallRow, &InFlight)> {
 fn now_in(row: Row<'_>, at: &Context) -> String {
     let Some((call, open)) = now_of(row) else { return String::new() };
     let mark = if open.before_attach { "≥ " } else { "" };
-    let args = open.args.as_ref().map(|args| arguments::named_text(open.call, args)).unwrap_or_default();
-    let text = format!("{} {mark}{} {}", call.name, age(at.age_ns(open)), human::safe_text(args.as_bytes()));
+    let about = super::about(open.call, open.args.as_ref(), open.on.as_ref());
+    let text = format!("{} {mark}{} {about}", call.name, age(at.age_ns(open)));
     text.trim_end().to_owned()
 }

@@ -218,7 +218,8 @@ fn strace_lines_are_those_of_strace() {
     let call = |name: &str, args: [u64; 6], end: End| {
         let nr = syscalls::number(Abi::X86_64, name).expect("a name");
         let call = CallKey { abi: Abi::X86_64, nr };
-        let event = CallEvent { call, tgid: 7, tid: 8, enter_ns: 1_500_000_000, end, args: Some(args) };
+        let event =
+            CallEvent { call, tgid: 7, tid: 8, enter_ns: 1_500_000_000, end, args: Some(args), file: None };
         let out = Shared::default();
         let mut sink = strace::Strace::new(Box::new(out.clone()));
         let meta =

@@ -37,7 +37,7 @@ impl<'a> Step<'a> {
         let mut processes: BTreeMap<ProcessId, Activity<'a>> =
             by_process.map(|cells| (cells[0].0.process, of_one(cells))).collect();
         for open in &interval.in_flight {
-            processes.entry(open.process).or_default().open.entry(open.call).or_default().push(*open);
+            processes.entry(open.process).or_default().open.entry(open.call).or_default().push(open.clone());
         }
         for activity in processes.values_mut() {
             for open in activity.open.values_mut() {

@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use super::On;
+use crate::file::{FileId, Names};
+
 /// How many a cell of an interval keeps.
 pub const IN_CELL: usize = 4;
 
@@ -22,6 +25,8 @@ pub struct SlowCall {
     pub ret: i64,
     /// The six arguments as registers, when they were taken.
     pub args: Option<Arc<[u64; 6]>>,
+    /// What it was on, where its first argument is a descriptor and it is known.
+    pub on: Option<Arc<On>>,
 }
 
 impl SlowCall {
@@ -57,8 +62,11 @@ impl Filling {
         }
     }
 
-    /// What was found, the slowest first.
-    pub(crate) fn finish(self) -> Arc<[SlowCall]> {
+    /// What was found, the slowest first, each with the names of what it was on.
+    pub(crate) fn finish(mut self, names: impl Fn(FileId) -> Names) -> Arc<[SlowCall]> {
+        for on in self.calls.iter_mut().filter_map(|call| call.on.as_mut()) {
+            Arc::make_mut(on).names = names(on.file);
+        }
         self.calls.into()
     }
 }
@@ -83,7 +91,12 @@ pub fn merge(mine: &mut Arc<[SlowCall]>, other: &Arc<[SlowCall]>, keep: usize) {
 /// Memory behind a list.
 pub(crate) fn heap_bytes(calls: &[SlowCall]) -> usize {
     let args = size_of::<[u64; 6]>() + 2 * size_of::<usize>();
-    calls.iter().map(|call| size_of::<SlowCall>() + if call.args.is_some() { args } else { 0 }).sum()
+    let on = size_of::<On>() + 2 * size_of::<usize>();
+    let behind = |there: bool, bytes: usize| if there { bytes } else { 0 };
+    calls
+        .iter()
+        .map(|call| size_of::<SlowCall>() + behind(call.args.is_some(), args) + behind(call.on.is_some(), on))
+        .sum()
 }
 
 #[cfg(test)]
@@ -96,7 +109,7 @@ mod tests {
         fn any_slow_call()(
             latency_ns in 0u64..50, enter_ns in 0u64..9, tid in 1u32..4, ret in -2i64..3, arg in proptest::option::of(0u64..3),
         ) -> SlowCall {
-            SlowCall { latency_ns, enter_ns, tid, ret, args: arg.map(|arg| Arc::new([arg; 6])) }
+            SlowCall { latency_ns, enter_ns, tid, ret, args: arg.map(|arg| Arc::new([arg; 6])), on: None }
         }
     }
 
@@ -107,7 +120,7 @@ mod tests {
                 filling.add(call.clone());
             }
         }
-        filling.finish()
+        filling.finish(|_| Names::default())
     }
 
     proptest! {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::batch::{Column, Damage};
 use super::columns::{Lists, Numbers, Text, TextLists};
 use super::encode::{Body, Shape};
+use super::on::{self, OnColumns};
 use super::reader::nonsense;
 use super::rows::push_as_text;
 use super::schema::row;
-use crate::interval::{Cell, Sizes, SlowCall, slowest};
+use crate::interval::{Cell, InFlight, On, OnFile, Sizes, SlowCall, slowest};
 use crate::process::{Comm, ProcessInfo, ThreadNames};
 use crate::who::{MAX_CGROUP_BYTES, MAX_CMDLINE_BYTES, Who};
 
@@ -27,8 +28,8 @@ pub(super) enum Detail<'a> {
     Process(&'a ProcessInfo),
     /// Of a cell, and what is known of it otherwise.
     Cell(&'a Cell, &'a Cell),
-    /// Of an open call, if its arguments were taken.
-    Args(Option<&'a [u64; 6]>),
+    /// Of an open call.
+    Open(&'a InFlight),
 }
 
 /// The columns, while they are being gathered.
@@ -48,18 +49,20 @@ pub(super) struct Details {
     sized: Numbers<u64>,
     bytes: Numbers<u64>,
     small: Numbers<u64>,
+    on: OnColumns,
+    slow_on: Numbers<u32>,
 }
 
 impl Details {
     /// Bytes held by lists.
     pub(super) fn list_bytes(&self) -> usize {
-        8 * self.args.items() + 20 * self.thread_tids.items()
+        8 * self.args.items() + 20 * self.thread_tids.items() + self.on.list_bytes()
     }
 
     /// The next row; `moment` tells how times are written.
     pub(super) fn push(&mut self, detail: Detail<'_>, moment: impl Fn(u64) -> i64) {
         let (mut who, mut slow, mut sizes) = (None, Slowest::Nothing, Sizes::default());
-        let mut max_ns = 0;
+        let (mut max_ns, mut slow_on) = (0, None);
         match detail {
             Detail::None => {}
             Detail::Process(info) => {
@@ -79,10 +82,23 @@ impl Details {
                 };
                 if let Slowest::Call(slow) = slow {
                     self.add_args(slow.args.as_deref());
+                    let on = slow
+                        .on
+                        .as_ref()
+                        .and_then(|on| cell.on.binary_search_by_key(&on.file, |row| row.file).ok());
+                    slow_on = on.map(|place| place as u32);
+                }
+                cell.on.iter().for_each(|row| self.on.add(row));
+            }
+            Detail::Open(open) => {
+                self.add_args(open.args.as_ref());
+                if let Some(on) = &open.on {
+                    self.on.add(&on::without_figures(on));
                 }
             }
-            Detail::Args(args) => self.add_args(args),
         }
+        self.on.end_row();
+        self.slow_on.push_option(slow_on);
         self.ppid.push_option(who.map(|who| who.ppid));
         push_as_text(&mut self.cmdline, &mut self.cmdline_bytes, who.map(|who| &*who.cmdline));
         match who {
@@ -127,6 +143,8 @@ impl Details {
         for numbers in [&mut self.slow_ns, &mut self.sized, &mut self.bytes, &mut self.small] {
             numbers.clear();
         }
+        self.on.clear();
+        self.slow_on.clear();
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
@@ -144,6 +162,8 @@ impl Details {
         self.sized.encode(body);
         self.bytes.encode(body);
         self.small.encode(body);
+        self.on.encode(body);
+        self.slow_on.encode(body);
     }
 }
 
@@ -227,6 +247,17 @@ pub(super) fn take_cell(
     cell: &mut Cell,
     monotonic: impl Fn(i64) -> u64,
 ) -> Result<(), Damage> {
+    let rows = on::take(columns, at)?;
+    if !rows.is_empty() {
+        let mut calls = 0u64;
+        for row in &rows {
+            calls = calls.checked_add(row.calls).ok_or_else(nonsense)?;
+        }
+        if calls > cell.calls {
+            return Err(nonsense());
+        }
+        cell.on = rows.into();
+    }
     let latency_ns: Option<u64> = column(columns, row::SLOW_NS).and_then(|column| column.number(at));
     let tid: Option<u32> = column(columns, row::SLOW_TID).and_then(|column| column.number(at));
     if latency_ns.is_some() || tid.is_some() {
@@ -242,6 +273,7 @@ pub(super) fn take_cell(
                 tid,
                 ret: number(columns, row::SLOW_RET, at)?,
                 args: args(columns, at)?.map(Arc::new),
+                on: slow_on(columns, at, &cell.on)?,
             }),
         };
         // Calls that are said to be slower are another cell's.
@@ -261,6 +293,15 @@ pub(super) fn take_cell(
     };
     let possible = cell.sizes.small <= cell.sizes.calls && cell.sizes.calls <= cell.calls;
     if possible { Ok(()) } else { Err(nonsense()) }
+}
+
+/// What the slowest call in row `at` was on: one of the files that are listed. Its descriptor is its first argument.
+fn slow_on(columns: &[Column], at: usize, files: &[OnFile]) -> Result<Option<Arc<On>>, Damage> {
+    let place: Option<u32> = column(columns, row::SLOW_ON).and_then(|column| column.number(at));
+    let Some(place) = place else { return Ok(None) };
+    let row = files.get(place as usize).ok_or_else(nonsense)?;
+    let fd = args(columns, at)?.ok_or_else(nonsense)?[0] as i32;
+    Ok(Some(Arc::new(On { fd, file: row.file, names: row.names.clone() })))
 }
 
 fn number<T: arrow_buffer::ArrowNativeType>(

@@ -10,7 +10,7 @@ use super::batch::{Column, Damage};
 use super::reader::{call_key, comm, nonsense};
 use super::rows::BEFORE_ATTACH;
 use super::schema::{Kind, row};
-use super::{End, detail, verify};
+use super::{End, detail, on, verify};
 use crate::decode::{CallEvent, ProcessEvent};
 use crate::fold::Fold;
 use crate::histogram::Histogram;
@@ -255,6 +255,7 @@ impl Open {
             enter_ns,
             before_attach: columns.get(row::TEXT).and_then(|column| column.text(at)) == Some(BEFORE_ATTACH),
             args: detail::args(columns, at)?,
+            on: on::take_open(columns, at)?,
         });
         Ok(())
     }
@@ -306,7 +307,7 @@ impl Open {
 /// An empty cell whose empty parts nobody else counts references of: the default ones are shared by all threads, which
 /// would wait for each other at every cell.
 fn nothing() -> Cell {
-    Cell { slowest: Arc::from([]), threads: Arc::from([]), ..Cell::default() }
+    Cell { slowest: Arc::from([]), threads: Arc::from([]), on: Arc::from([]), ..Cell::default() }
 }
 
 /// The cell in row `at`, which says what `known` does not.
@@ -343,6 +344,7 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
         slowest: Arc::clone(&known.slowest),
         threads: Arc::clone(&known.threads),
         sizes: known.sizes,
+        on: Arc::clone(&known.on),
     };
     for (errno, calls) in pairs(columns, row::ERRNOS, row::ERRNO_CALLS, at)? {
         let count = cell.errors.entry(errno).or_default();

@@ -12,6 +12,7 @@ mod detail;
 mod encode;
 mod interval;
 mod message;
+mod on;
 mod reader;
 mod repair;
 mod rows;

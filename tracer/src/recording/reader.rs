@@ -263,6 +263,8 @@ impl Layout {
             enter_ns: column(columns, call::TIME)?.number(at).map_or(0, |time| self.monotonic(time)),
             end,
             args,
+            // What files events were on is said at the end of the interval.
+            file: None,
         }))
     }
 

@@ -152,7 +152,7 @@ impl Rows {
             tid: Some(open.tid),
             call: Some(open.call),
             text: open.before_attach.then_some(BEFORE_ATTACH),
-            detail: Detail::Args(open.args.as_ref()),
+            detail: Detail::Open(open),
             ..Row::default()
         });
     }

@@ -94,6 +94,24 @@ pub(super) mod row {
     pub(in crate::recording) const SIZED: usize = 40;
     pub(in crate::recording) const BYTES: usize = 41;
     pub(in crate::recording) const SMALL: usize = 42;
+    pub(in crate::recording) const ON_KINDS: usize = 43;
+    pub(in crate::recording) const ON_DEVS: usize = 44;
+    pub(in crate::recording) const ON_INODES: usize = 45;
+    pub(in crate::recording) const ON_FDS: usize = 46;
+    pub(in crate::recording) const ON_CALLS: usize = 47;
+    pub(in crate::recording) const ON_ERRORS: usize = 48;
+    pub(in crate::recording) const ON_TOTALS: usize = 49;
+    pub(in crate::recording) const ON_MAXIMA: usize = 50;
+    pub(in crate::recording) const ON_BYTES: usize = 51;
+    pub(in crate::recording) const ON_SPREADS: usize = 52;
+    pub(in crate::recording) const ON_BUCKETS: usize = 53;
+    pub(in crate::recording) const ON_BUCKET_CALLS: usize = 54;
+    pub(in crate::recording) const ON_NAMES: usize = 55;
+    pub(in crate::recording) const ON_OTHER_NAMES: usize = 56;
+    pub(in crate::recording) const ON_PEERS: usize = 57;
+    pub(in crate::recording) const ON_PEER_PIDS: usize = 58;
+    pub(in crate::recording) const ON_PEER_COMMS: usize = 59;
+    pub(in crate::recording) const SLOW_ON: usize = 60;
 }
 
 /// Columns of a recording of events.
@@ -177,6 +195,24 @@ fn row_fields(kind: Kind) -> Fields {
         field("sized", count.clone()),
         field("bytes", count.clone()),
         field("small", count.clone()),
+        Field::new("on_kinds", list(DataType::UInt16), false),
+        Field::new("on_devices", list(DataType::UInt32), false),
+        Field::new("on_inodes", list(DataType::UInt64), false),
+        Field::new("on_fds", list(DataType::Int32), false),
+        Field::new("on_calls", list(DataType::UInt64), false),
+        Field::new("on_errors", list(DataType::UInt64), false),
+        Field::new("on_total_ns", list(DataType::UInt64), false),
+        Field::new("on_max_ns", list(DataType::UInt64), false),
+        Field::new("on_bytes", list(DataType::UInt64), false),
+        Field::new("on_spreads", list(DataType::UInt16), false),
+        Field::new("on_buckets", list(DataType::UInt16), false),
+        Field::new("on_bucket_calls", list(DataType::UInt64), false),
+        Field::new("on_names", list(DataType::Binary), false),
+        Field::new("on_other_names", list(DataType::UInt16), false),
+        Field::new("on_peers", list(DataType::Binary), false),
+        Field::new("on_peer_pids", list(DataType::UInt32), false),
+        Field::new("on_peer_comms", list(DataType::Binary), false),
+        field("slow_on", DataType::UInt32),
     ])
 }
 

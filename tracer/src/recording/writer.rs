@@ -11,7 +11,7 @@ use super::rows::{Row, Rows};
 use super::schema::{self, Kind};
 use super::verify;
 use super::{MAX_BATCH_ROWS, Mark};
-use crate::decode::{self, End, Record};
+use crate::decode::{self, CallEvent, End, Record};
 use crate::fold::Fold;
 use crate::interval::{Cell, CellKey, Interval};
 use crate::ledger::LedgerCounts;
@@ -276,6 +276,8 @@ impl Events {
             rest = behind;
             let full = match decode::decode(record) {
                 Ok(Record::Call(event)) => {
+                    // As a reader will fold it.
+                    let event = CallEvent { file: None, ..event };
                     self.fold.take_call(&event);
                     if let End::Returned { latency_ns, .. } = event.end {
                         self.note_time(event.enter_ns.saturating_add(latency_ns));

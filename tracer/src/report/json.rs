@@ -6,6 +6,7 @@
 
 mod before;
 mod finding;
+mod on;
 mod process;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use before::BeforeLine;
 use finding::FindingLine;
+use on::{FileFields, OnLine};
 use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -183,6 +185,7 @@ impl<W: Write> JsonLines<W> {
                 before_attach: open.before_attach,
                 args: open.args,
                 arguments: open.args.map(|args| Arguments::of(open.call, &args)),
+                on: open.on.as_ref().map(FileFields::of_call),
             }))?;
         }
         Ok(())
@@ -213,6 +216,8 @@ struct Row<'a> {
     slowest: Vec<SlowLine<'a>>,
     /// By tid; only of totals.
     threads: Vec<ThreadLine>,
+    /// By identity.
+    on: Vec<OnLine<'a>>,
 }
 
 impl<'a> Row<'a> {
@@ -233,10 +238,18 @@ impl<'a> Row<'a> {
             cgroup: process.who.as_ref().filter(|_| process.together > 0).map(|who| &*who.cgroup),
             slowest: call.slowest.iter().map(SlowLine::new).collect(),
             threads: call.threads.iter().map(|thread| ThreadLine::new(thread, process)).collect(),
+            on: call.on.iter().map(OnLine::new).collect(),
         }
     }
 
-    fn from_interval(interval: &Interval, key: CellKey, cell: &Cell, in_flight: Vec<InFlight>) -> Self {
+    fn from_interval(
+        interval: &Interval,
+        key: CellKey,
+        cell: Option<&'a Cell>,
+        in_flight: Vec<InFlight>,
+    ) -> Self {
+        let none = Cell::default();
+        let figures = cell.unwrap_or(&none);
         Self {
             process: key.process,
             comm: interval.processes.get(&key.process).map(|info| info.comm).unwrap_or_default(),
@@ -246,24 +259,25 @@ impl<'a> Row<'a> {
             call: key.call,
             name: syscalls::name(key.call),
             stats: Cow::Owned(CallStats {
-                calls: cell.calls,
-                errors: cell.error_count(),
-                interrupted: cell.interrupted,
-                denied: cell.denied,
-                no_return: cell.no_return + cell.died,
+                calls: figures.calls,
+                errors: figures.error_count(),
+                interrupted: figures.interrupted,
+                denied: figures.denied,
+                no_return: figures.no_return + figures.died,
                 in_flight: in_flight.len() as u64,
-                total_ns: cell.total_ns,
-                min_ns: cell.min_ns,
-                max_ns: cell.max_ns,
-                latencies: cell.latencies.clone(),
-                sizes: cell.sizes,
+                total_ns: figures.total_ns,
+                min_ns: figures.min_ns,
+                max_ns: figures.max_ns,
+                latencies: figures.latencies.clone(),
+                sizes: figures.sizes,
                 ..CallStats::default()
             }),
-            errnos: cell.errors.iter().map(|(&errno, &count)| (errno, count)).collect(),
+            errnos: figures.errors.iter().map(|(&errno, &count)| (errno, count)).collect(),
             in_flight: Cow::Owned(in_flight),
             cgroup: None,
             slowest: Vec::new(),
             threads: Vec::new(),
+            on: cell.map_or(&[][..], |cell| &cell.on).iter().map(OnLine::new).collect(),
         }
     }
 }
@@ -274,14 +288,11 @@ fn rows_of_interval(interval: &Interval) -> impl Iterator<Item = Row<'_>> {
         interval.cells.iter().map(|(&key, cell)| (key, (Some(cell), Vec::new()))).collect();
     for open in &interval.in_flight {
         let key = CellKey { process: open.process, call: open.call };
-        by_key.entry(key).or_default().1.push(*open);
+        by_key.entry(key).or_default().1.push(open.clone());
     }
     by_key.into_iter().map(move |(key, (cell, mut in_flight))| {
         in_flight.sort_unstable_by_key(|open| (open.enter_ns, open.tid));
-        match cell {
-            Some(cell) => Row::from_interval(interval, key, cell, in_flight),
-            None => Row::from_interval(interval, key, &Cell::default(), in_flight),
-        }
+        Row::from_interval(interval, key, cell, in_flight)
     })
 }
 
@@ -317,7 +328,6 @@ struct Span {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "one is made at a time, and nearly every one is a cell")]
 enum Line<'a> {
     Meta(&'a Meta),
     Process(ProcessLine<'a>),
@@ -435,6 +445,9 @@ struct CellLine<'a> {
     slowest: &'a [SlowLine<'a>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     threads: &'a [ThreadLine],
+    /// What they were on, where they have a descriptor.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    on: &'a [OnLine<'a>],
     /// What the call was like in the baseline.
     #[serde(skip_serializing_if = "BeforeLine::is_left_out")]
     baseline: BeforeLine,
@@ -468,6 +481,7 @@ impl<'a> CellLine<'a> {
             small: sizes.map(|sizes| sizes.small),
             slowest: &row.slowest,
             threads: &row.threads,
+            on: &row.on,
             baseline: BeforeLine::LeftOut,
         }
     }
@@ -508,6 +522,9 @@ struct InFlightLine<'a> {
     args: Option<[u64; 6]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<Arguments>,
+    /// What it is on, where it has a descriptor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<FileFields<'a>>,
 }
 
 /// Arguments as an object: what each means, under its name.

@@ -16,6 +16,7 @@ use tracer_common::record::kind;
 use crate::bpf::loader::Kernel;
 use crate::bpf::sys::{self, monotonic_ns};
 use crate::decode::{Record, decode};
+use crate::file::FileId;
 use crate::fold::Fold;
 use crate::interval::{CallKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
@@ -27,8 +28,9 @@ use crate::tap::Tap;
 use crate::targets::Procfs;
 
 use super::descriptors::Census;
+use super::files::{self, Names};
 use super::standing::Standings;
-use super::who::Resolver;
+use super::who::{self, Strangers};
 
 /// How long records may lie in a ring. A ring that fills up wakes us earlier.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
@@ -108,8 +110,9 @@ impl Live {
         let drain = Drain {
             kernel,
             fold: Fold::new(start_ns),
-            resolver: Resolver::start(Procfs::default())?,
             census: Census::start(Procfs::default())?,
+            strangers: who::start(Procfs::default())?,
+            files: files::start(Procfs::default())?,
             standings: Standings::find(Procfs::default(), present.pids, present.filter)?,
             attached_ns: start_ns,
             last_counts: LedgerCounts::default(),
@@ -162,8 +165,9 @@ impl Live {
 struct Drain {
     kernel: Kernel,
     fold: Fold,
-    resolver: Resolver,
     census: Census,
+    strangers: Strangers,
+    files: Names,
     /// Threads that are in calls from before we attached.
     standings: Standings,
     attached_ns: u64,
@@ -211,8 +215,11 @@ impl Drain {
             empty = if self.drain() == 0 { empty + 1 } else { 0 };
             std::thread::sleep(Duration::from_millis(2));
         }
-        for (stranger, who) in self.resolver.finish(LAST_WORD) {
+        for (stranger, who) in self.strangers.finish(LAST_WORD) {
             self.fold.introduce_as(&stranger, who);
+        }
+        for (question, known) in self.files.finish(LAST_WORD) {
+            self.fold.name_file(&question, known);
         }
         let now_ns = monotonic_ns();
         self.serve(now_ns);
@@ -249,7 +256,11 @@ impl Drain {
         };
         self.pending.drained.records += records as u64;
         self.pending.drained.cpu_ns += sys::thread_cpu_ns() - since_ns;
-        self.resolver.ask(self.fold.take_strangers());
+        self.strangers.ask(self.fold.take_strangers());
+        for (question, known) in self.files.take_answers() {
+            self.fold.name_file(&question, known);
+        }
+        self.files.ask(self.fold.take_questions());
         records
     }
 
@@ -308,7 +319,7 @@ impl Drain {
                 self.fold.name(tgid, Comm::new(name.strip_suffix(b"\n").unwrap_or(&name)));
             }
         }
-        for (stranger, who) in self.resolver.take_answers() {
+        for (stranger, who) in self.strangers.take_answers() {
             self.fold.introduce_as(&stranger, who);
         }
         for (process, descriptors) in self.census.take_answers() {
@@ -328,6 +339,7 @@ impl Drain {
                 enter_ns: self.attached_ns,
                 before_attach: true,
                 args: Some(arguments_only(thread.call, thread.args)),
+                on: None,
             });
         }
         self.kernel.open_calls(|slot| {
@@ -341,6 +353,9 @@ impl Drain {
                 enter_ns: slot.record.enter_ns,
                 before_attach: false,
                 args: has_args.then(|| arguments_only(call, slot.record.args)),
+                on: has_args
+                    .then(|| FileId::from_record(slot.record.file))
+                    .and_then(|file| fold.on(slot.record.tgid, slot.record.args[0], file)),
             });
         });
         if let Some(error) = self.fold.take_last_error() {

@@ -2,6 +2,8 @@
 
 pub mod contest;
 mod descriptors;
+mod files;
+mod inquiry;
 pub mod live;
 pub mod replay;
 mod standing;

@@ -1,99 +1,22 @@
-//! Finds out who processes are, on a thread of its own: reading `/proc` can take any time, and the drain thread has none.
-//! Both queues are bounded. Who was gone before we looked is not known, and never taken for somebody else.
+//! Finds out who processes are. Who was gone before we looked is not known, and never taken for somebody else.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
 
+use super::inquiry::Inquiry;
 use crate::fold::Stranger;
 use crate::targets::Procfs;
 use crate::who::{MAX_CMDLINE_BYTES, Who};
 
-/// Questions and answers that may be under way.
-const QUEUED: usize = 1024;
-
-/// Questions that may wait for room in the queue; beyond it, processes stay unknown.
-const WAITING: usize = 8192;
-
 /// Bytes of `/proc/PID/cgroup` that are read: a line of version 1 for each of a dozen controllers.
 const MAX_CGROUPS_BYTES: usize = 16 << 10;
 
-/// Whoever was asked for, and who it is.
-type Answer = (Stranger, Option<Arc<Who>>);
+/// Who strangers are.
+pub(super) type Strangers = Inquiry<Stranger, Who>;
 
-/// The drain thread's end. Dropping it ends the thread, which is not waited for: it may be reading.
-#[derive(Debug)]
-pub(super) struct Resolver {
-    questions: Option<SyncSender<Stranger>>,
-    waiting: VecDeque<Stranger>,
-    answers: Receiver<Answer>,
-    /// Questions that were handed over and have no answer.
-    open: usize,
-}
-
-impl Resolver {
-    /// Starts the thread.
-    pub(super) fn start(procfs: Procfs) -> io::Result<Self> {
-        let (questions, asked) = sync_channel::<Stranger>(QUEUED);
-        let (answer, answers) = sync_channel(QUEUED);
-        std::thread::Builder::new().name("who".to_owned()).spawn(move || {
-            while let Ok(stranger) = asked.recv() {
-                let who = look_at(&procfs, &stranger).map(Arc::new);
-                if answer.send((stranger, who)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { questions: Some(questions), waiting: VecDeque::new(), answers, open: 0 })
-    }
-
-    /// Asks for these, and those that waited.
-    pub(super) fn ask(&mut self, strangers: Vec<Stranger>) {
-        let room = WAITING - self.waiting.len();
-        self.waiting.extend(strangers.into_iter().take(room));
-        let Some(questions) = &self.questions else { return };
-        while let Some(stranger) = self.waiting.pop_front() {
-            match questions.try_send(stranger) {
-                Ok(()) => self.open += 1,
-                Err(TrySendError::Full(stranger)) => return self.waiting.push_front(stranger),
-                Err(TrySendError::Disconnected(_)) => return,
-            }
-        }
-    }
-
-    /// The answers that came since.
-    pub(super) fn take_answers(&mut self) -> Vec<(Stranger, Arc<Who>)> {
-        let mut known = Vec::new();
-        loop {
-            match self.answers.try_recv() {
-                Ok(answer) => known.extend(self.note(answer)),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return known,
-            }
-        }
-    }
-
-    /// The last answers, for which it waits, but not for long.
-    pub(super) fn finish(&mut self, longest: Duration) -> Vec<(Stranger, Arc<Who>)> {
-        let until = Instant::now() + longest;
-        let mut known = self.take_answers();
-        self.ask(Vec::new());
-        self.questions = None;
-        while self.open > 0 {
-            match self.answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(answer) => known.extend(self.note(answer)),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        known
-    }
-
-    fn note(&mut self, (stranger, who): Answer) -> Option<(Stranger, Arc<Who>)> {
-        self.open -= 1;
-        who.map(|who| (stranger, who))
-    }
+/// Starts a thread that finds out.
+pub(super) fn start(procfs: Procfs) -> io::Result<Strangers> {
+    Inquiry::start("who", move |stranger| look_at(&procfs, stranger))
 }
 
 /// Who it is, if it is there before and after.
@@ -127,6 +50,7 @@ fn read(procfs: &Procfs, pid: u32, name: &str, most: usize) -> Vec<u8> {
 mod tests {
     use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, Stdio};
+    use std::time::Duration;
 
     use super::*;
     use crate::process::ProcessId;
@@ -187,25 +111,5 @@ mod tests {
         assert_eq!(look_at(&procfs, &stranger(pid, start_ns)), None, "a zombie has no command line");
         victim.0.wait().expect("it ended");
         assert_eq!(look_at(&procfs, &stranger(pid, start_ns)), None);
-    }
-
-    #[test]
-    fn more_questions_than_fit_wait_and_are_answered() {
-        let procfs = Procfs::default();
-        let me = std::process::id();
-        let start_ns = procfs.start_time(me).expect("we run");
-        let mut resolver = Resolver::start(procfs).expect("a thread");
-        let began = Instant::now();
-        resolver.ask(vec![stranger(me, start_ns); 3 * QUEUED]);
-        assert!(began.elapsed() < Duration::from_secs(1), "asking does not wait");
-        let mut answers = 0;
-        while answers < 3 * QUEUED && began.elapsed() < Duration::from_mins(1) {
-            answers += resolver.take_answers().len();
-            resolver.ask(Vec::new());
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        assert_eq!(answers, 3 * QUEUED);
-        resolver.ask(vec![stranger(me, start_ns), stranger(u32::MAX, 1)]);
-        assert_eq!(resolver.finish(Duration::from_mins(1)).len(), 1, "the second is unknown");
     }
 }

@@ -72,13 +72,22 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
         slowest: Arc::default(),
         threads: Arc::default(),
         recent_threads: Arc::default(),
+        on: Arc::default(),
     }
 }
 
 /// An open call of nobody in particular.
 pub(crate) fn in_flight() -> InFlight {
     let process = ProcessId { pid: 7, start_ns: 1 };
-    InFlight { process, tid: 7, call: call("read", &[]).call, enter_ns: 0, before_attach: false, args: None }
+    InFlight {
+        process,
+        tid: 7,
+        call: call("read", &[]).call,
+        enter_ns: 0,
+        before_attach: false,
+        args: None,
+        on: None,
+    }
 }
 
 /// `count` latencies from `low` to `high`, most of them near `low`.
@@ -116,6 +125,7 @@ impl CallRow {
             tid: 1841,
             ret,
             args: Some(Arc::new([argument, 0x7f00_1234_5000, 8192, 0, 0, 0])),
+            on: None,
         };
         self.slowest = calls.iter().map(slow).collect();
         self
@@ -150,6 +160,7 @@ impl CallRow {
                 call: self.call,
                 enter_ns: END - age * SECOND,
                 args: Some([17, 0x7f00_1234_5000, 8192, 0, 0, 0]),
+                on: None,
             });
         }
         self.stats.in_flight = ages.len() as u64;

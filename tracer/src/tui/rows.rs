@@ -191,7 +191,7 @@ impl Rows {
         let Some((at, process)) = found else { return Vec::new() };
         self.threads = threads_of(process, snapshot.end_ns);
         let fits = |thread: &ThreadRow| {
-            let now = thread.now.and_then(|(call, _)| process.calls.get(call));
+            let now = thread.now.as_ref().and_then(|(call, _)| process.calls.get(*call));
             filter.fits_thread(process, thread.tid, thread.name, now)
         };
         let all = self.threads.iter().enumerate();

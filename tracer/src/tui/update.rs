@@ -260,7 +260,7 @@ fn open_selected(model: &mut Model) {
             Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call.call)
         }
         (_, Screen::Threads(key, comm), Some(Row::Thread(process, thread))) => {
-            let Some(call) = thread.now.and_then(|(index, _)| process.calls.get(index)) else {
+            let Some(call) = thread.now.as_ref().and_then(|(index, _)| process.calls.get(*index)) else {
                 model.told = Some("this thread is in no call now".to_owned());
                 return;
             };

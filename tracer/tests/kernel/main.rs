@@ -34,6 +34,7 @@ macro_rules! both_families {
 mod blocked;
 mod cgroups;
 mod failures;
+mod files;
 mod filters;
 mod modes;
 mod needs_bash;

@@ -44,6 +44,35 @@ pub(crate) struct Cell {
     /// Figures by thread, in totals.
     #[serde(default)]
     pub(crate) threads: Vec<Thread>,
+    /// Figures by the file behind the descriptor.
+    #[serde(default)]
+    pub(crate) on: Vec<On>,
+}
+
+/// What calls on one file came to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct On {
+    pub(crate) fd: Option<i32>,
+    pub(crate) kind: String,
+    pub(crate) inode: u64,
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) other_names: bool,
+    pub(crate) peer: Option<String>,
+    pub(crate) peer_process: Option<PeerProcess>,
+    pub(crate) calls: u64,
+    pub(crate) errors: u64,
+    pub(crate) total_ns: u64,
+    pub(crate) max_ns: u64,
+    pub(crate) p99_ns: Option<u64>,
+    pub(crate) bytes: u64,
+}
+
+/// The process at the other end of a connection.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct PeerProcess {
+    pub(crate) pid: u32,
+    pub(crate) comm: String,
 }
 
 /// One of the slowest calls.

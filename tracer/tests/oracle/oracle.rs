@@ -9,6 +9,8 @@ mod blocked;
 #[cfg(target_arch = "x86_64")]
 mod calls;
 #[cfg(target_arch = "x86_64")]
+mod files;
+#[cfg(target_arch = "x86_64")]
 mod names;
 #[cfg(target_arch = "x86_64")]
 mod raw;

@@ -7,13 +7,13 @@ use std::process::{Command, ExitCode};
 use std::str::FromStr;
 
 use crate::tally::Tally;
-use crate::{blocked, calls, raw, signals, tasks, timing};
+use crate::{blocked, calls, files, raw, signals, tasks, timing};
 
 const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | stuck SECONDS | blocked N | full-speed T SECONDS | spin T N | paced T RATE SECONDS
+       slow N MS | stuck SECONDS | blocked N | files N | full-speed T SECONDS | spin T N | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS
 ";
 
@@ -116,6 +116,7 @@ pub(crate) fn main() -> ExitCode {
         "slow" => timing::slow(&mut tally, args.number(10), args.number(20)),
         "moves" => calls::moves(&mut tally, args.number(1000)),
         "stuck" => timing::stuck(&mut tally, args.number(3)),
+        "files" => files::files(&mut tally, args.number(1000)),
         "blocked" => blocked::blocked(&mut tally, args.number(64)),
         "paced" => timing::paced(&mut tally, args.number(2), args.number(1_000_000), args.number(5.0)),
         "full-speed" => timing::full_speed(&mut tally, args.number(2), args.number(5.0)),

@@ -163,6 +163,7 @@ fn crowded(second: u64) -> Interval {
             enter_ns,
             before_attach: false,
             args,
+            on: None,
         });
     }
     interval

@@ -12,8 +12,10 @@ use crate::syscalls::arity;
 
 /// Registers that are no arguments are not recorded.
 fn with_arguments_only(mut record: Record) -> Record {
-    if let Record::Call(CallEvent { call, args: Some(args), .. }) = &mut record {
+    if let Record::Call(CallEvent { call, args: Some(args), file, .. }) = &mut record {
         *args = arity::arguments_only(*call, *args);
+        // What events were on is said at the end of the interval.
+        *file = None;
     }
     record
 }

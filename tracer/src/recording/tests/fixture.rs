@@ -7,8 +7,9 @@ use tracer_common::record::{CallRecord, ProcessRecord, kind};
 use tracer_common::spill::{SpillCell, SpillKey};
 
 use crate::decode::tests::{call_bytes, process_bytes};
+use crate::file::{FileId, FileKind, Known, Names};
 use crate::fold::Fold;
-use crate::interval::{InFlight, Interval};
+use crate::interval::{InFlight, Interval, On};
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 use crate::recording::{Item, Kind, Mark, Reader, SLOW_NS, Writer};
@@ -184,6 +185,11 @@ fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
         call: crate::interval::CallKey { abi: tracer_common::abi::Abi::I386, nr: 3 },
         enter_ns: now_ns - tid * 1_000_000_000,
         args: (tid == 1).then_some([now_ns; 6]),
+        on: (tid == 1).then(|| On {
+            fd: 3,
+            file: FileId { kind: FileKind::Socket, dev: 8, ino: now_ns },
+            names: Names { known: Some(Arc::new(Known::named(*b"tcp 10.0.0.1:80"))), has_others: false },
+        }),
     });
     let open = open.collect();
     live.close(now_ns, open, ledger)

@@ -37,6 +37,7 @@ fn small_interval() -> Interval {
         call: CallKey { abi: Abi::I386, nr: 100_003 },
         enter_ns: 1_500,
         args: None,
+        on: None,
     });
     interval.ledger.kernel[Counter::EnterSeen as usize] = 4;
     interval.ledger.kernel[Counter::Paired as usize] = 3;
@@ -141,6 +142,7 @@ fn folded_processes_say_how_many_they_are() {
                 slowest: Arc::default(),
                 recent_threads: Arc::default(),
                 threads: Arc::default(),
+                on: Arc::default(),
             }],
             ..ProcessRow::default()
         }],

@@ -6,10 +6,9 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::put;
-use crate::arguments;
 use crate::columns::{self, Align, GAP, Row, clip, fit, whole};
 use crate::human;
-use crate::interval::ThreadFigures;
+use crate::interval::{OnFile, ThreadFigures};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow};
 use crate::syscalls::errno;
@@ -71,8 +70,8 @@ pub(super) fn open(model: &Model, call: &CallRow) -> List {
             Screen::Call(Subject::One(..), _) => String::new(),
             _ => format!("pid {} ", open.process.pid),
         };
-        let args = open.args.as_ref().map_or_else(String::new, |args| arguments::named_text(call.call, args));
-        format!("{mark} {age:>6} {who}thread {} {}", open.tid, human::safe_text(args.as_bytes()))
+        let about = columns::about(call.call, open.args.as_ref(), open.on.as_ref());
+        format!("{mark} {age:>6} {who}thread {} {about}", open.tid)
     });
     List {
         head: format!("in flight: {}", human::count(call.in_flight.len() as u64)),
@@ -106,18 +105,57 @@ pub(super) fn slowest(model: &Model, call: &CallRow) -> List {
         let when = time_of_day(model, slow.enter_ns).unwrap_or_else(|| {
             format!("-{}", human::clock(model.shown.end_ns.saturating_sub(slow.enter_ns)))
         });
-        let args = match &slow.args {
-            Some(args) => arguments::named_text(call.call, args),
+        let about = match slow.args.as_deref() {
             None => format!("thread {}", slow.tid),
+            args => columns::about(call.call, args, slow.on.as_deref()),
         };
-        let args = human::safe_text(args.as_bytes());
         let result = match u16::try_from(-slow.ret) {
             Ok(code @ 1..=4095) => format!(" = {}", errno::name(code)),
             _ => String::new(),
         };
-        format!("{} {when} {args}{result}", fit(&human::duration(slow.latency_ns), 8, Align::Right))
+        format!("{} {when} {about}{result}", fit(&human::duration(slow.latency_ns), 8, Align::Right))
     });
     List { head: " slowest at       on".to_owned(), lines: lines.collect(), style: model.theme.plain() }
+}
+
+/// What its calls were on: the files and peers on which most time was spent first.
+pub(super) fn on(model: &Model, call: &CallRow) -> List {
+    let mut rows: Vec<&OnFile> = call.on.iter().collect();
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.total_ns), row.file));
+    let has_errors = rows.iter().any(|row| row.errors > 0);
+    let moves = rows.iter().any(|row| row.bytes > 0);
+    let figures = 8 * 3 + if has_errors { 6 } else { 0 } + if moves { 9 } else { 0 };
+    let width = half_width(model).saturating_sub(figures).max(8);
+    let line = |what: &str, [calls, errors, p99, max, rate]: [&str; 5]| {
+        let errors = if has_errors { fit(errors, 6, Align::Right) } else { String::new() };
+        let rate = if moves { fit(rate, 9, Align::Right) } else { String::new() };
+        let [calls, p99, max] = [calls, p99, max].map(|text| fit(text, 8, Align::Right));
+        format!("{}{calls}{errors}{p99}{max}{rate}", fit(what, width, Align::Left))
+    };
+    let seconds = model.shown.elapsed_ns() as f64 / 1e9;
+    let row = |row: &&OnFile| {
+        let fd = row.fd.map_or_else(String::new, |fd| format!("{fd} "));
+        let errors = if row.errors == 0 { "-".to_owned() } else { whole(row.errors, 5) };
+        let rate =
+            if row.bytes == 0 { "-".to_owned() } else { human::bytes((row.bytes as f64 / seconds) as u64) };
+        line(
+            &format!("{fd}{}", row.names.label(row.file)),
+            [
+                &whole(row.calls, 7),
+                &errors,
+                &row.quantile_ns(0.99).map_or_else(|| "-".to_owned(), human::duration),
+                &human::duration(row.max_ns),
+                &rate,
+            ],
+        )
+    };
+    let mut lines: Vec<String> = rows.iter().take(usize::from(model.size.1)).map(row).collect();
+    if let others @ 1.. = call.other_files()
+        && !lines.is_empty()
+    {
+        lines.push(line("not told apart", [&whole(others, 7), "-", "-", "-", "-"]));
+    }
+    List { head: line("ON", ["CALLS", "ERR", "P99", "MAX", "BYTES/S"]), lines, style: model.theme.plain() }
 }
 
 /// The threads that make it, those that spend most time in it first; nothing where there is one.

@@ -46,14 +46,14 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         histogram::draw(model, &call.stats, buffer, Rect { height: upper, ..left });
         if let Some(over) = model.over_time() {
             over_time::draw_small(model, over, buffer, Rect { height: upper, ..right });
-            let lists = [lists::open(model, call), lists::slowest(model, call)];
+            let lists = [lists::open(model, call), lists::on(model, call), lists::slowest(model, call)];
             lists::draw(model, buffer, lower_left, &lists);
             let lists = [lists::errnos(model, call), lists::threads(model, call)];
             lists::draw(model, buffer, lower_right, &lists);
         } else {
             // Nothing is known of its past: the room is for the lists.
             lists::draw(model, buffer, right, &[lists::open(model, call), lists::errnos(model, call)]);
-            let lists = [lists::slowest(model, call), lists::threads(model, call)];
+            let lists = [lists::on(model, call), lists::slowest(model, call), lists::threads(model, call)];
             lists::draw(model, buffer, lower_left, &lists);
         }
     } else {
@@ -63,6 +63,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         let all = [
             lists::open(model, call),
             lists::errnos(model, call),
+            lists::on(model, call),
             lists::slowest(model, call),
             lists::threads(model, call),
         ];

@@ -1,0 +1,67 @@
+//! What calls are on: exactly the file that was behind the descriptor, by its name, however often the number is reused.
+
+use crate::oracle::Reach;
+use crate::recording::Place;
+use crate::report::{On, Report};
+use crate::tool::{Family, oracle_command, run, trace, tracer};
+
+const READV: i64 = 19;
+const SENDTO: i64 = 44;
+
+/// The rows of a call by file.
+fn on(report: &Report, nr: i64) -> (Vec<On>, u64) {
+    let cells: Vec<_> = report.total_of(nr).collect();
+    assert_eq!(cells.len(), 1, "{cells:?}");
+    (cells[0].on.clone(), cells[0].calls)
+}
+
+fn of_inode(rows: &[On], inode: u64) -> &On {
+    rows.iter()
+        .find(|row| row.inode == inode)
+        .unwrap_or_else(|| panic!("no row for inode {inode}: {rows:#?}"))
+}
+
+both_families! {
+    /// One number that is two files in turn: each has its own calls, bytes and name. A recording says the same.
+    a_reused_number_is_two_files(family) {
+        let recording = Place::new();
+        let finished = trace(family, &["--record", &recording.text], &oracle_command(&["files", "1000"]));
+        let (report, oracle) = (finished.report(), finished.oracle());
+        oracle.assert_equals(&report, family, Reach::Command);
+        if !family.is_exact_here() || report.ledger().get("spilled") > 0 {
+            return;
+        }
+        let (rows, calls) = on(&report, READV);
+        assert_eq!(calls, 5_000);
+        let directory = std::env::temp_dir().join(format!("oracle-files-{}", oracle.pid));
+        let name = |file: &str| directory.join(file).to_string_lossy().into_owned();
+        for (inode, name, fd, calls, bytes) in [
+            ("inode_a", name("a"), 100, 2_000, 20_000),
+            ("inode_b", name("b"), 100, 2_000, 40_000),
+            ("inode_gone", format!("{} (deleted)", name("gone")), 101, 1_000, 3_000),
+        ] {
+            let row = of_inode(&rows, oracle.fact(inode));
+            assert_eq!(row.name.as_deref(), Some(&*name), "{row:?}");
+            assert_eq!((row.calls, row.errors, row.bytes, row.fd), (calls, 0, bytes, Some(fd)), "{row:?}");
+            assert!(row.p99_ns.is_some_and(|ns| ns <= row.max_ns) && !row.other_names, "{row:?}");
+        }
+        assert_eq!(rows.len(), 3, "{rows:#?}");
+        assert_eq!(rows.iter().map(|row| row.total_ns).sum::<u64>(), report.total_of(READV).map(|cell| cell.total_ns).sum::<u64>());
+
+        let (rows, calls) = on(&report, SENDTO);
+        assert_eq!((calls, rows.len()), (1_001, 1), "behind 99 there is no file: {rows:#?}");
+        let port = oracle.fact("port");
+        assert_eq!((rows[0].calls, &*rows[0].kind), (1_000, "socket"));
+        assert_eq!(rows[0].peer.as_deref(), Some(&*format!("127.0.0.1:{port}")), "{:?}", rows[0]);
+        assert!(rows[0].name.as_deref().is_some_and(|name| name.starts_with("tcp 127.0.0.1:")), "{:?}", rows[0]);
+        let process = rows[0].peer_process.as_ref().expect("it is itself");
+        assert_eq!((process.pid, &*process.comm), (oracle.pid, "oracle"));
+
+        let replayed = run(&tracer(), &["report", "--json", &recording.text], None);
+        let lines = replayed.stdout.lines().filter(|line| !line.contains("\"type\":\"recording\""));
+        let replayed = Report::parse(&lines.collect::<Vec<_>>().join("\n"));
+        for nr in [READV, SENDTO] {
+            assert_eq!(on(&replayed, nr), on(&report, nr), "a recording knows the same");
+        }
+    }
+}
