@@ -87,6 +87,9 @@ impl Model {
                     _ => None,
                 })
                 .collect();
+            if self.tree.folded.is_empty() {
+                return Err("none of these processes is the parent of another");
+            }
         } else {
             self.tree.folded.clear();
         }

@@ -100,6 +100,10 @@ fn where_nothing_folds_it_is_said() {
     send(&mut model, Command::View(View::Errors));
     send(&mut model, Command::ToggleAllFolded);
     assert!(model.told.as_deref().is_some_and(|told| told.contains("tree")));
+    let mut model = incident();
+    send(&mut model, Command::NextGroup);
+    send(&mut model, Command::ToggleAllFolded);
+    assert_eq!(model.told.as_deref(), Some("none of these processes is the parent of another"));
 }
 
 #[test]
