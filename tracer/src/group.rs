@@ -9,6 +9,10 @@ use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::who::Who;
 
+mod files;
+
+pub use files::{FileGroup, files};
+
 /// What makes one row of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum By {
@@ -23,6 +27,8 @@ pub enum By {
     Syscall,
     /// An errno, of whatever syscall.
     Errno,
+    /// A file, socket or pipe, of whatever process and syscall.
+    File,
     /// A host, where recordings of several are read.
     Host,
 }
@@ -41,11 +47,11 @@ pub struct ErrnoGroup {
 }
 
 /// The same figures with one process row for each group. By process, and by errno (which is no group of
-/// calls: see [`errnos`]), rows stay as they are.
+/// calls: see [`errnos`]) or by file (see [`files`]), rows stay as they are.
 pub fn regroup(mut snapshot: Snapshot, by: By) -> Snapshot {
     type Key = (Option<Arc<str>>, Option<Box<str>>, Comm);
     let key: fn(&ProcessRow) -> Key = match by {
-        By::Process | By::Errno => return snapshot,
+        By::Process | By::Errno | By::File => return snapshot,
         By::Comm => |row| (row.host.clone(), None, row.comm),
         // Where it is not known the path is empty, as it is nowhere else.
         By::Cgroup => |row| {
@@ -228,7 +234,7 @@ mod tests {
             let both: Vec<u64> = sums(&a).iter().zip(sums(&b)).map(|(a, b)| a + b).collect();
             let joined = join(vec![("a".into(), a.clone()), ("b".into(), b.clone())]);
             prop_assert_eq!(joined.processes.len(), a.processes.len() + b.processes.len());
-            for by in [By::Process, By::Comm, By::Cgroup, By::Syscall, By::Errno, By::Host] {
+            for by in [By::Process, By::Comm, By::Cgroup, By::Syscall, By::Errno, By::File, By::Host] {
                 let grouped = regroup(joined.clone(), by);
                 prop_assert_eq!(&sums(&grouped)[..], &both[..]);
                 let all: u64 = grouped.processes.iter().map(|row| row.all.calls).sum();

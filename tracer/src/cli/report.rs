@@ -15,6 +15,7 @@ Examples:
   tracer report --between deployed healthy x.arrows
   tracer report --by host db-*.arrows            one table for several hosts
   tracer report --by errno x.arrows              what fails, and where
+  tracer report --by file x.arrows               on which files and peers time is spent
   ssh db-7 sudo tracer record -o - -d 30 | tracer report -";
 
 /// Options of `tracer report`, as given.

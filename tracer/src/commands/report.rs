@@ -19,7 +19,7 @@ use crate::human;
 use crate::interval::Interval;
 use crate::recording::Item;
 use crate::report::json::JsonLines;
-use crate::report::{Limits, Scope, write_errnos, write_tables_within};
+use crate::report::{Limits, Scope, write_errnos, write_files, write_tables_within};
 use crate::run::RunInfo;
 use crate::sieve::Wanted;
 use crate::snapshot::Snapshot;
@@ -157,10 +157,11 @@ impl<W: Write> Report<W> {
             }
             writeln!(self.out)?;
             let limits = self.limits.unwrap_or(Limits::of(Scope::Total));
-            if self.by == By::Errno {
-                write_errnos(&mut self.out, &snapshot, &self.info, self.limits.map(|limits| limits.errors))?;
-            } else {
-                write_tables_within(&mut self.out, &snapshot, &self.info, Scope::Total, &limits)?;
+            let rows = self.limits.map(|limits| limits.processes);
+            match self.by {
+                By::Errno => write_errnos(&mut self.out, &snapshot, &self.info, rows)?,
+                By::File => write_files(&mut self.out, &snapshot, &self.info, rows)?,
+                _ => write_tables_within(&mut self.out, &snapshot, &self.info, Scope::Total, &limits)?,
             }
         }
         self.out.flush()

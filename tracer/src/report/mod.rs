@@ -2,10 +2,12 @@
 
 pub mod compare;
 mod errnos;
+mod files;
 mod findings;
 pub mod json;
 mod table;
 
 pub use crate::columns::Scope;
 pub use errnos::write_errnos;
+pub use files::write_files;
 pub use table::{Limits, write_tables, write_tables_within};
