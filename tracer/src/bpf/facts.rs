@@ -39,6 +39,15 @@ impl Container {
         }
     }
 
+    /// How to be given a directory of the host's to read.
+    pub fn lend(self, path: &str) -> String {
+        match self {
+            Self::Docker => format!("docker run -v {path}:{path}:ro …"),
+            Self::Podman => format!("sudo podman run -v {path}:{path}:ro …"),
+            Self::Kubernetes => format!("a hostPath volume of {path}, mounted read-only at {path}"),
+        }
+    }
+
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {

@@ -72,7 +72,7 @@ pub fn explain(facts: &Facts, step: &str, error: &str) -> LoadFailure {
     } else if let Some(found) = tracepoints(facts, step, &message) {
         found
     } else if !facts.has_btf && message.contains("BTF") {
-        no_btf()
+        no_btf(facts)
     } else {
         ("it is none of the causes that tracer knows".to_owned(), vec![REPORT.to_owned()])
     };
@@ -233,11 +233,12 @@ fn no_memory() -> Reason {
     )
 }
 
-fn no_btf() -> Reason {
-    (
-        "this kernel does not describe its types: there is no /sys/kernel/btf/vmlinux".to_owned(),
-        vec!["boot a kernel built with CONFIG_DEBUG_INFO_BTF=y".to_owned(), REPORT.to_owned()],
-    )
+fn no_btf(facts: &Facts) -> Reason {
+    let mut next = vec!["boot a kernel built with CONFIG_DEBUG_INFO_BTF=y".to_owned(), REPORT.to_owned()];
+    if let Some(container) = facts.container {
+        next.insert(0, container.lend("/sys/kernel/btf"));
+    }
+    ("this kernel does not describe its types: there is no /sys/kernel/btf/vmlinux".to_owned(), next)
 }
 
 fn verifier() -> Reason {
@@ -257,13 +258,13 @@ fn tracepoints(facts: &Facts, step: &str, message: &str) -> Option<Reason> {
     let missing = facts.bpf_errno == Some(libc::ENOENT);
     if !facts.tracefs_mounted && (missing || about("tracefs") || about("tracing")) && !about("raw tracepoint")
     {
-        return Some((
-            "no tracefs is mounted, and classic tracepoints are found through it".to_owned(),
-            vec![
-                "sudo mount -t tracefs tracefs /sys/kernel/tracing".to_owned(),
-                "tracer --program-family raw …, which needs none".to_owned(),
-            ],
-        ));
+        let why = "no tracefs is mounted, and classic tracepoints are found through it";
+        let give = match facts.container {
+            Some(container) => container.lend("/sys/kernel/tracing"),
+            None => "sudo mount -t tracefs tracefs /sys/kernel/tracing".to_owned(),
+        };
+        let raw = "tracer --program-family raw …, which needs none".to_owned();
+        return Some((why.to_owned(), vec![give, raw]));
     }
     (missing && about("tracepoint")).then(|| {
         (
@@ -514,6 +515,12 @@ mod tests {
         );
         let no_btf = Facts { has_btf: false, ..facts };
         assert!(explain(&no_btf, "load", "no BTF section").why.contains("does not describe its types"));
+        let inside = Facts { container: Some(Container::Docker), ..no_btf };
+        let next = explain(&inside, "load", "no BTF section").next;
+        assert_eq!(next[0], "docker run -v /sys/kernel/btf:/sys/kernel/btf:ro …");
+        let inside = Facts { tracefs_mounted: false, bpf_errno: None, ..inside };
+        let next = explain(&inside, "attach to the tracepoints", "tracefs not found").next;
+        assert_eq!(next[0], "docker run -v /sys/kernel/tracing:/sys/kernel/tracing:ro …");
         let text = explained(&privileged());
         assert!(text.contains("a security module") && text.contains("next: sudo journalctl -k"), "{text}");
     }

@@ -204,7 +204,10 @@ fn types(facts: &Facts) -> Finding {
         name: "BTF",
         state: State::Note,
         text: "this kernel does not describe its types".to_owned(),
-        next: vec!["boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it".to_owned()],
+        next: lent(facts, "/sys/kernel/btf")
+            .into_iter()
+            .chain(["boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distributions ship it".to_owned()])
+            .collect(),
     }
 }
 
@@ -216,8 +219,16 @@ fn tracefs(facts: &Facts) -> Finding {
         name: "tracefs",
         state: State::Note,
         text: "not mounted; classic programs need it, raw ones do not".to_owned(),
-        next: vec!["sudo mount -t tracefs tracefs /sys/kernel/tracing".to_owned()],
+        next: vec![
+            lent(facts, "/sys/kernel/tracing")
+                .unwrap_or_else(|| "sudo mount -t tracefs tracefs /sys/kernel/tracing".to_owned()),
+        ],
     }
+}
+
+/// How a container is given a directory of the host's; `None` outside of one.
+fn lent(facts: &Facts, path: &str) -> Option<String> {
+    facts.container.map(|container| container.lend(path))
 }
 
 /// The programs that a run uses: without them there is no tracing.
@@ -343,6 +354,16 @@ mod tests {
         let text = diagnosis.text();
         assert!(text.contains("BAD   privilege") && text.contains("next: sudo tracer"), "{text}");
         assert!(!text.contains("tracepoints"), "nothing was tried: {text}");
+    }
+
+    #[test]
+    fn a_container_is_told_how_to_be_given_what_it_lacks() {
+        let container = Some(facts::Container::Docker);
+        let facts = Facts { has_btf: false, tracefs_mounted: false, container, ..healthy() };
+        let text = diagnose(&facts, &[works(Family::Raw)]).text();
+        for path in ["/sys/kernel/btf", "/sys/kernel/tracing"] {
+            assert!(text.contains(&format!("next: docker run -v {path}:{path}:ro …")), "{text}");
+        }
     }
 
     #[test]
