@@ -158,7 +158,7 @@ impl Cell {
 pub struct InFlight {
     /// The process.
     pub process: ProcessId,
-    /// The thread, in the initial PID namespace.
+    /// The thread, as the tracer's PID namespace shows it.
     pub tid: u32,
     /// The syscall.
     pub call: CallKey,
@@ -242,8 +242,12 @@ pub(crate) mod tests {
             comm: Comm::new(format!("p{order}")),
             exited,
             as_of_ns: order,
-            who: (!order.is_multiple_of(3))
-                .then(|| Arc::new(Who::new(order as u32, b"p\0-x\0", b"0::/a.service"))),
+            who: (!order.is_multiple_of(3)).then(|| {
+                Arc::new(Who {
+                    ns_pid: order as u32 % 5,
+                    ..Who::new(order as u32, b"p\0-x\0", b"0::/a.service")
+                })
+            }),
             threads: Arc::new([(order as u32, Comm::new("t"))].into()),
             descriptors: None,
         }

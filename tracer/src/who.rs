@@ -14,6 +14,8 @@ pub const MAX_CGROUP_BYTES: usize = 1024;
 pub struct Who {
     /// The process that started it, or that inherited it, in the tracer's PID namespace; 0 for none there.
     pub ppid: u32,
+    /// Its PID where it runs, in the innermost PID namespace that it is in; 0 where that is the tracer's.
+    pub ns_pid: u32,
     /// Its arguments, the program's name first, with spaces between them; any bytes, the first
     /// [`MAX_CMDLINE_BYTES`].
     pub cmdline: Box<[u8]>,
@@ -35,7 +37,13 @@ pub struct Container<'a> {
 impl Who {
     /// From `/proc/PID/cmdline` and `/proc/PID/cgroup` as they were read.
     pub fn new(ppid: u32, cmdline: &[u8], cgroups: &[u8]) -> Self {
-        Self { ppid, cmdline: join_arguments(cmdline), cgroup: cgroup_of(cgroups) }
+        Self { ppid, ns_pid: 0, cmdline: join_arguments(cmdline), cgroup: cgroup_of(cgroups) }
+    }
+
+    /// The same with its PID where it runs, from `/proc/PID/status` as it was read.
+    #[must_use]
+    pub fn with_status(self, status: &[u8]) -> Self {
+        Self { ns_pid: innermost_pid(status), ..self }
     }
 
     /// The systemd unit: the innermost service or scope, or the innermost slice where there is neither.
@@ -76,6 +84,15 @@ impl Who {
     pub fn heap_bytes(&self) -> usize {
         self.cmdline.len() + self.cgroup.len()
     }
+}
+
+/// The last number of `NSpid:\t1841\t7`, which has one for each namespace, the reader's first; 0 where there is but one.
+fn innermost_pid(status: &[u8]) -> u32 {
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"));
+    let text = line.and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
+    let mut pids = text.split_ascii_whitespace();
+    let inner = pids.next().and_then(|_| pids.next_back());
+    inner.and_then(|pid| pid.parse().ok()).unwrap_or(0)
 }
 
 /// `a\0b\0` to `a b`, bounded.
@@ -293,12 +310,27 @@ mod tests {
         assert_eq!(cmdline(&[b'x'; 5000]).len(), MAX_CMDLINE_BYTES);
     }
 
+    #[test]
+    fn the_innermost_pid_is_that_of_a_namespace() {
+        for (status, pid) in [
+            (&b"Name:\tx\nNSpid:\t1841\t7\nNSpgid:\t1841\t9\n"[..], 7),
+            (b"NSpid:\t1841\t70\t1\n", 1),
+            (b"NSpid:\t1841\n", 0),
+            (b"Name:\tNSpid: 1 2\n", 0),
+            (b"NSpid:\t1\tx\n", 0),
+            (b"NSpid:\xff\n", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(Who::default().with_status(status).ns_pid, pid, "{status:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_somebody(cmdline in proptest::collection::vec(any::<u8>(), 0..3000),
                                   cgroup in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b':'), Just(b'/')], 0..3000),
                                   path in "(/|pod|kubepods-|docker-|[0-9a-f]{12}|\\.scope|\\.slice|é){0,12}") {
-            let who = Who::new(1, &cmdline, &cgroup);
+            let who = Who::new(1, &cmdline, &cgroup).with_status(&cgroup);
             prop_assert!(who.cmdline.len() <= MAX_CMDLINE_BYTES && who.cgroup.len() <= MAX_CGROUP_BYTES);
             for who in [who, at(&path)] {
                 let _ = (who.unit().map(str::len), who.container().map(|found| found.id.len()));

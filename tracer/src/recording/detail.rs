@@ -51,6 +51,7 @@ pub(super) struct Details {
     small: Numbers<u64>,
     on: OnColumns,
     slow_on: Numbers<u32>,
+    ns_pid: Numbers<u32>,
 }
 
 impl Details {
@@ -121,6 +122,7 @@ impl Details {
         self.sized.push_option(moved.then_some(sizes.calls));
         self.bytes.push_option(moved.then_some(sizes.bytes));
         self.small.push_option(moved.then_some(sizes.small));
+        self.ns_pid.push_option(who.map(|who| who.ns_pid).filter(|&pid| pid > 0));
     }
 
     fn add_args(&mut self, args: Option<&[u64; 6]>) {
@@ -134,6 +136,7 @@ impl Details {
             text.clear();
         }
         self.ppid.clear();
+        self.ns_pid.clear();
         self.thread_tids.clear();
         self.thread_comms.clear();
         self.args.clear();
@@ -164,6 +167,7 @@ impl Details {
         self.small.encode(body);
         self.on.encode(body);
         self.slow_on.encode(body);
+        self.ns_pid.encode(body);
     }
 }
 
@@ -209,7 +213,8 @@ pub(super) fn take_info(columns: &[Column], at: usize, info: &mut ProcessInfo) -
         if cmdline.len() > MAX_CMDLINE_BYTES || cgroup.len() > MAX_CGROUP_BYTES {
             return Err(nonsense());
         }
-        info.who = Some(Arc::new(Who { ppid, cmdline: cmdline.into(), cgroup: cgroup.into() }));
+        let ns_pid = column(columns, row::NS_PID).and_then(|column| column.number(at)).unwrap_or(0);
+        info.who = Some(Arc::new(Who { ppid, ns_pid, cmdline: cmdline.into(), cgroup: cgroup.into() }));
     }
     info.threads = thread_names(columns, at)?;
     Ok(())

@@ -112,6 +112,7 @@ pub(super) mod row {
     pub(in crate::recording) const ON_PEER_PIDS: usize = 58;
     pub(in crate::recording) const ON_PEER_COMMS: usize = 59;
     pub(in crate::recording) const SLOW_ON: usize = 60;
+    pub(in crate::recording) const NS_PID: usize = 61;
 }
 
 /// Columns of a recording of events.
@@ -213,6 +214,7 @@ fn row_fields(kind: Kind) -> Fields {
         Field::new("on_peer_pids", list(DataType::UInt32), false),
         Field::new("on_peer_comms", list(DataType::Binary), false),
         field("slow_on", DataType::UInt32),
+        field("ns_pid", DataType::UInt32),
     ])
 }
 

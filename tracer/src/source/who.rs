@@ -13,6 +13,9 @@ const MAX_CGROUPS_BYTES: usize = 16 << 10;
 
 /// Who strangers are.
 pub(super) type Strangers = Inquiry<Stranger, Who>;
+/// Bytes of `/proc/PID/status` that are read: its PIDs stand behind its supplementary groups, of which few have many.
+const MAX_STATUS_BYTES: usize = 16 << 10;
+
 
 /// Starts a thread that finds out.
 pub(super) fn start(procfs: Procfs) -> io::Result<Strangers> {
@@ -26,6 +29,7 @@ fn look_at(procfs: &Procfs, stranger: &Stranger) -> Option<Who> {
     let before =
         found().filter(|found| stranger.id.start_ns == 0 || found.started_at(stranger.id.start_ns))?;
     let cgroups = read(procfs, pid, "cgroup", MAX_CGROUPS_BYTES);
+    let status = read(procfs, pid, "status", MAX_STATUS_BYTES);
     let cmdline = read(procfs, pid, "cmdline", MAX_CMDLINE_BYTES);
     // A process that is ending, and no zombie yet, gives up its arguments first and its cgroup then, and shows `/` for
     // it. So whoever still has arguments had its cgroup before.
@@ -33,7 +37,7 @@ fn look_at(procfs: &Procfs, stranger: &Stranger) -> Option<Who> {
         return None;
     }
     let after = found().filter(|after| after.start_ns == before.start_ns)?;
-    Some(Who::new(after.parent, &cmdline, &cgroups))
+    Some(Who::new(after.parent, &cmdline, &cgroups).with_status(&status))
 }
 
 /// The beginning of a file of a process; empty where it cannot be read.

@@ -46,6 +46,7 @@ mod needs_sh;
 mod needs_speed;
 mod needs_strace;
 mod needs_strace_arguments;
+mod needs_unshare;
 mod oracle;
 mod overload;
 mod readback;

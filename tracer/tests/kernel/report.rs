@@ -100,6 +100,7 @@ pub(crate) struct Process {
     pub(crate) scope: Scope,
     pub(crate) pid: u32,
     pub(crate) ppid: u32,
+    pub(crate) ns_pid: Option<u32>,
     pub(crate) cmdline: String,
     pub(crate) cgroup: String,
 }

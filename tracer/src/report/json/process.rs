@@ -22,6 +22,8 @@ pub(super) struct ProcessLine<'a> {
     #[serde(flatten)]
     name: Name,
     ppid: u32,
+    /// Its PID in the innermost PID namespace that it is in, where that is not the tracer's.
+    ns_pid: Option<u32>,
     cmdline: Cow<'a, str>,
     /// Its exact bytes where it is no UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,7 @@ impl<'a> ProcessLine<'a> {
             process_start_ns: id.start_ns,
             name: Name::new(comm),
             ppid: who.ppid,
+            ns_pid: (who.ns_pid > 0).then_some(who.ns_pid),
             cmdline: String::from_utf8_lossy(&who.cmdline),
             cmdline_hex: hex_of_no_text(&who.cmdline),
             cgroup: &who.cgroup,

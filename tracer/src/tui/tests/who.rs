@@ -25,7 +25,21 @@ fn one_process_has_a_line_that_says_who_it_is() {
     let text = screen(&model, 120, 24);
     assert!(text.contains("cmd /usr/bin/postgres --config="), "{text}");
     assert!(text.contains("unit db.service  parent systemd-journal 612  fds 38 of 1,024"), "{text}");
+    assert!(!text.contains("in there"), "{text}");
     assert!(!screen(&model, 80, 13).contains("cmd "), "a small terminal keeps its lines for figures");
+}
+
+#[test]
+fn the_pid_in_a_container_stands_beside_the_hosts() {
+    let mut snapshot = known();
+    for process in snapshot.processes.iter_mut().filter(|process| process.id.pid == 1841) {
+        let who = process.who.as_deref().cloned().expect("known");
+        process.who = Some(Arc::new(who.with_status(b"NSpid:\t1841\t7\n")));
+    }
+    let mut model = model_of(snapshot);
+    open_process(&mut model, 1841);
+    let text = screen(&model, 200, 24);
+    assert!(text.contains("unit db.service  pid 7 in there"), "{text}");
 }
 
 #[test]

@@ -51,6 +51,9 @@ fn pieces(model: &Model) -> Vec<Piece> {
         (None, Some(unit)) => pieces.push(Piece::new(format!("unit {}", safe(unit)), theme.plain(), 2)),
         (None, None) => {}
     }
+    if who.ns_pid > 0 {
+        pieces.push(Piece::new(format!("pid {} in there", who.ns_pid), theme.plain(), 3));
+    }
     if who.ppid > 0 {
         let parent = model.shown.processes.iter().find(|parent| parent.id.pid == who.ppid);
         let name = parent.map_or_else(String::new, |parent| format!("{} ", parent.comm));
