@@ -1,17 +1,19 @@
 //! Calls in flight against what `/proc` says of the same threads: those that were blocked before we attached and
-//! those that blocked after, to the thread, the call and its arguments.
+//! those that blocked after, to the thread, the call, its arguments and the time since when.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::Value;
+use tracer::bpf::sys::monotonic_ns;
 
 use crate::oracle::Reach;
 use crate::report::Scope;
 use crate::tool::{Family, Tracing, Waiting, signal, tell, wait_for};
 
 const SIGUSR1: i32 = 10;
-const THREADS: usize = 64;
+/// 64 in each of three calls.
+const THREADS: usize = 3 * 64;
 /// `futex`, `readv`, `connect`; `rt_sigtimedwait` in the leader.
 const BLOCKING: [i64; 4] = [202, 19, 42, 128];
 
@@ -70,6 +72,14 @@ fn as_in_proc(open: &[Value], proc: &Calls) -> Calls {
     calls
 }
 
+/// When each call began: its age taken off the end of the interval that shows it.
+fn begins(open: &[Value]) -> BTreeMap<u64, u64> {
+    let number = |line: &Value, field: &str| line[field].as_u64().expect("a number");
+    open.iter()
+        .map(|line| (number(line, "tid"), number(line, "end_ns") - number(line, "elapsed_ns")))
+        .collect()
+}
+
 both_families! {
     before_attach_and_after(family) {
         let mut oracle = Waiting::start(&["blocked", &THREADS.to_string()]);
@@ -84,13 +94,16 @@ both_families! {
         });
         assert!(found.iter().all(|line| line["before_attach"] == true), "{found:?}");
         assert_eq!(as_in_proc(&found, &before), before);
-        // They stay, and grow older.
-        let age = |open: &[Value]| open.iter().filter_map(|line| line["elapsed_ns"].as_u64()).min();
+        // They stay, and are as old as our looking at them.
+        let since = begins(&found);
+        let attached_ns = *since.values().next().expect("a call");
+        assert!(since.values().all(|&begin| begin == attached_ns), "{since:?}");
         tracing.wait_for_intervals(3);
         let later = open_calls(&tracing.json());
         assert_eq!(as_in_proc(&later, &before), before);
-        assert!(age(&later) > age(&found), "{:?} {:?}", age(&later), age(&found));
+        assert_eq!(begins(&later), since);
 
+        let let_go_ns = monotonic_ns();
         let_go(pid);
         if !family.is_exact_here() {
             tell("NOT COMPARED after attach: raw programs are skipped by this kernel");
@@ -105,12 +118,20 @@ both_families! {
             (open.len() == THREADS + 1 && open.iter().all(|line| line["before_attach"].is_null())).then_some(())
         });
         let after = wait_for("all threads to block", || calls_in_proc(pid));
+        let blocked_ns = monotonic_ns();
         // An interval that ended before the last of them had come so far shows it in a call on its way.
-        wait_for("an interval that shows what /proc does", || {
+        let shown = wait_for("an interval that shows what /proc does", || {
             let open = open_calls(&tracing.json());
             let is_there = |line: &Value| line["nr"].as_i64().is_some_and(|nr| BLOCKING.contains(&nr));
-            (open.iter().all(is_there) && as_in_proc(&open, &after) == after).then_some(())
+            (open.iter().all(is_there) && as_in_proc(&open, &after) == after).then_some(open)
         });
+        // Each since its own moment, which does not change, between our signal and our seeing it blocked.
+        let since = begins(&shown);
+        for (tid, begin) in &since {
+            assert!((let_go_ns..blocked_ns).contains(begin), "{tid}: {let_go_ns} {begin} {blocked_ns}");
+        }
+        tracing.wait_for_intervals(3);
+        assert_eq!(begins(&open_calls(&tracing.json())), since);
 
         let_go(pid);
         let ledger = oracle.ledger();

@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::raw;
 use crate::tally::Tally;
@@ -21,7 +22,9 @@ type LetGo = Box<dyn Fn(u32)>;
 /// each time until SIGUSR1.
 pub(crate) fn blocked(tally: &mut Tally, count: usize) {
     let wakeup = block_signal(libc::SIGUSR1);
-    let directory = std::env::temp_dir().join(format!("oracle-blocked-{}", std::process::id()));
+    // A PID alone is another one's in another namespace.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
+    let directory = std::env::temp_dir().join(format!("oracle-blocked-{}-{now}", std::process::id()));
     std::fs::create_dir(&directory).expect("a new directory");
     let mut threads = Vec::new();
     let mut gates: Vec<LetGo> = Vec::new();
