@@ -17,7 +17,7 @@ pub struct CallRecord {
     pub nr: i32,
     /// Process (thread group) id in the initial PID namespace.
     pub tgid: u32,
-    /// Thread id in the initial PID namespace.
+    /// Thread id as the tracer's PID namespace shows it; that of the initial one for a thread of another.
     pub tid: u32,
     /// `CLOCK_MONOTONIC` at enter; 0 where no enter was seen ([`kind::DENIED`]).
     pub enter_ns: u64,
@@ -85,7 +85,7 @@ pub struct ProcessRecord {
     pub reserved: [u8; 3],
     /// Process id in the initial PID namespace.
     pub tgid: u32,
-    /// Thread id in the initial PID namespace.
+    /// Thread id as the tracer's PID namespace shows it; that of the initial one for a thread of another.
     pub tid: u32,
     /// Process id in the tracer's own PID namespace; 0 when that is the initial one or the process is
     /// not visible there.

@@ -47,7 +47,7 @@ pub fn announce(what: u8, pid_tgid: u64) {
         kind: what,
         reserved: [0; 3],
         tgid,
-        tid: pid_tgid as u32,
+        tid: kernel::shown_tid(pid_tgid as u32),
         ns_tgid: if config!(pidns_ino) == 0 { 0 } else { kernel::visible_tgid(tgid) },
         // SAFETY: no arguments.
         time_ns: unsafe { bpf_ktime_get_ns() },

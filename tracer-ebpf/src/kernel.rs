@@ -270,12 +270,26 @@ pub fn read_current_comm(comm: &mut [u8; 16]) {
 /// namespace. The initial namespace's id when the tracer lives there.
 #[inline(always)]
 pub fn visible_tgid(tgid: u32) -> u32 {
+    if config!(pidns_ino) == 0 { tgid } else { ids_in_namespace()[1] }
+}
+
+/// Thread id of the current task as the tracer's PID namespace shows it, or that of the initial one when it is not in
+/// exactly that namespace.
+#[inline(always)]
+pub fn shown_tid(tid: u32) -> u32 {
     if config!(pidns_ino) == 0 {
-        return tgid;
+        return tid;
     }
+    let [shown, _] = ids_in_namespace();
+    if shown == 0 { tid } else { shown }
+}
+
+/// Thread and process id of the current task in the tracer's own PID namespace; zeros when it is in another one.
+#[inline(always)]
+fn ids_in_namespace() -> [u32; 2] {
     let (dev, ino) = (config!(pidns_dev), config!(pidns_ino));
     let mut ids = [0u32; 2]; // struct bpf_pidns_info { pid, tgid }
     // SAFETY: the buffer has the size that is passed.
     let result = unsafe { bpf_get_ns_current_pid_tgid(dev, ino, (&raw mut ids).cast(), 8) };
-    if result == 0 { ids[1] } else { 0 }
+    if result == 0 { ids } else { [0; 2] }
 }

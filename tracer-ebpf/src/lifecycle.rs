@@ -94,7 +94,7 @@ fn rename_thread(old_tid: u32, tid: u32) {
             (*new).open = (*old).open;
             (*new).epoch = (*old).epoch;
             (*new).record = (*old).record;
-            (*new).record.tid = tid;
+            (*new).record.tid = kernel::shown_tid(tid);
         }
     }
     release(old_tid);
@@ -126,7 +126,7 @@ fn judge_by_name(pid_tgid: u64) {
             slot.verdict = verdict::TRACE;
             slot.open = open::SKIPPED;
             slot.record.tgid = tgid;
-            slot.record.tid = pid_tgid as u32;
+            slot.record.tid = kernel::shown_tid(pid_tgid as u32);
         }
     } else if traced && config!(follow) == 0 {
         let _ = TARGETS.remove(&visible);

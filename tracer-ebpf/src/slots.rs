@@ -122,7 +122,7 @@ fn admit_slowly(pid_tgid: u64) -> *mut Slot {
     };
     if now_traced {
         slot_mut.record.tgid = (pid_tgid >> 32) as u32;
-        slot_mut.record.tid = pid_tgid as u32;
+        slot_mut.record.tid = kernel::shown_tid(pid_tgid as u32);
         slot_mut.open = open::FRESH;
         slot_mut.verdict = verdict::TRACE;
         announce(kind::SEEN, pid_tgid);

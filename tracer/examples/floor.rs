@@ -3,7 +3,8 @@
 
 use std::io::{Read as _, Write as _};
 
-use tracer::bpf::loader::{Family, attach_floor};
+use tracer::bpf::floor::attach_floor;
+use tracer::bpf::loader::Family;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let family = match std::env::args().nth(1).as_deref() {

@@ -9,7 +9,7 @@ use crate::snapshot::{CallRow, CallStats, ProcessRow};
 /// One thread, or those that are not told apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// The thread, in the initial PID namespace; 0 for those that are not told apart.
+    /// The thread, as the tracer's PID namespace shows it; 0 for those that are not told apart.
     pub tid: u32,
     /// Its name, or that of its process where it has none of its own that is known.
     pub name: Comm,

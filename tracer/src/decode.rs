@@ -24,7 +24,7 @@ pub struct CallEvent {
     pub call: CallKey,
     /// Process, in the initial PID namespace.
     pub tgid: u32,
-    /// Thread, in the initial PID namespace.
+    /// Thread, as the tracer's PID namespace shows it.
     pub tid: u32,
     /// `CLOCK_MONOTONIC` at enter; 0 for [`End::Denied`].
     pub enter_ns: u64,
@@ -67,7 +67,7 @@ pub struct ProcessEvent {
     pub what: ProcessChange,
     /// Process, in the initial PID namespace.
     pub tgid: u32,
-    /// Thread, in the initial PID namespace.
+    /// Thread, as the tracer's PID namespace shows it.
     pub tid: u32,
     /// Process id in the tracer's own PID namespace; 0 when that is the initial one.
     pub ns_tgid: u32,

@@ -21,6 +21,7 @@ use crate::syscalls::{self, arity};
 use crate::who::Who;
 
 mod files;
+mod known;
 
 pub use files::Question;
 
@@ -29,6 +30,9 @@ const ENDED_KEPT: usize = 4096;
 
 /// Processes that may wait for somebody to find out who they are.
 const MAX_STRANGERS: usize = 4096;
+
+/// The bit that makes a number of a process of which the kernel has said nothing: no PID has it.
+const UNHEARD: u32 = 1 << 31;
 
 /// Threads of a process whose names are kept.
 const MAX_NAMED_THREADS: usize = MAX_THREADS;
@@ -199,19 +203,6 @@ impl Fold {
         self.processes[index].id
     }
 
-    /// Processes whose name never arrived (its record found the ring full), to be looked up by the caller.
-    pub fn unnamed(&self) -> Vec<u32> {
-        self.processes.iter().filter(|p| p.info.comm.is_empty() && p.news).map(|p| p.tgid).collect()
-    }
-
-    /// Names a process of [`Fold::unnamed`].
-    pub fn name(&mut self, tgid: u32, comm: Comm) {
-        let index = self.process(tgid);
-        if self.processes[index].info.comm.is_empty() {
-            self.processes[index].info.comm = comm;
-        }
-    }
-
     /// Processes that nobody has asked about yet, on first sight and after each new program. Those that are not
     /// told of are asked for again with the next news of them.
     pub fn take_strangers(&mut self) -> Vec<Stranger> {
@@ -282,7 +273,7 @@ impl Fold {
             let ns_tgid = if id.pid == *tgid { 0 } else { id.pid };
             let mut record = [0; size_of::<ProcessRecord>()];
             record[0] = if info.exited { kind::EXIT } else { kind::SEEN };
-            for (place, number) in [(4, *tgid), (8, *tgid), (12, ns_tgid)] {
+            for (place, number) in [(4, *tgid), (8, id.pid), (12, ns_tgid)] {
                 record[place..place + 4].copy_from_slice(&number.to_ne_bytes());
             }
             for (place, number) in [(16, time_ns), (24, id.start_ns)] {
@@ -310,28 +301,6 @@ impl Fold {
     /// Processes that are known.
     pub fn processes(&self) -> usize {
         self.processes.len()
-    }
-
-    /// Records that tell another fold of every process that this one knows, one after the other.
-    pub fn known_processes(&self, now_ns: u64) -> Vec<u8> {
-        let mut records = Vec::new();
-        for process in &self.processes {
-            if process.id.start_ns == 0 && process.info.comm.is_empty() {
-                continue;
-            }
-            let event = ProcessEvent {
-                what: if process.info.exited { ProcessChange::Exit } else { ProcessChange::Seen },
-                tgid: process.tgid,
-                tid: process.tgid,
-                ns_tgid: if process.id.pid == process.tgid { 0 } else { process.id.pid },
-                time_ns: now_ns,
-                start_ns: process.id.start_ns,
-                comm: process.info.comm,
-                thread_comm: process.info.comm,
-            };
-            records.extend(event.to_record());
-        }
-        records
     }
 
     /// Lets the next interval tell of every process that lives, for a reader who begins with it.
@@ -499,7 +468,8 @@ impl Fold {
             let Process { tgid, id, programs, .. } = *process;
             self.strangers.push(Stranger { tgid, id, programs });
         }
-        let is_named = event.tid != event.tgid && !event.thread_comm.is_empty();
+        let leader = if event.ns_tgid == 0 { event.tgid } else { event.ns_tgid };
+        let is_named = event.tid != leader && !event.thread_comm.is_empty();
         if is_named && process.info.threads.get(&event.tid) != Some(&event.thread_comm) {
             name_thread(&mut process.info.threads, event.tid, event.thread_comm);
         }

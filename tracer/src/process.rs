@@ -70,7 +70,7 @@ impl fmt::Debug for Comm {
     }
 }
 
-/// Names of threads by tid, in the initial PID namespace.
+/// Names of threads by tid, as the tracer's PID namespace shows it.
 pub type ThreadNames = Arc<BTreeMap<u32, Comm>>;
 
 /// The descriptors of a process when they were counted.

@@ -16,13 +16,28 @@ pub(crate) const HARNESS: [&str; 2] = ["--ignored", "--test-threads=1"];
 /// Makes the suite print its tests instead of running them.
 pub(crate) const LIST: [&str; 2] = ["--list", "--ignored"];
 
+/// What starts a program in a PID namespace of its own, with its own `/proc`, as in a container.
+pub(crate) const IN_NAMESPACE: &str = "unshare --pid --fork --kill-child --mount-proc";
+/// The part of the suite that runs in there too: whose calls are whose, and which threads are in which call.
+pub(crate) const OF_NAMESPACE: [&str; 8] = [
+    "blocked::before_attach",
+    "cgroups::",
+    "modes::forks::",
+    "modes::thread_exec::",
+    "modes::stuck",
+    "targets::attached_process",
+    "targets::follow",
+    "targets::several_pids",
+];
+
 /// Groups of the suite that compare with other programs, and those programs.
-const COMPARING: [(&str, &[&str]); 6] = [
+const COMPARING: [(&str, &[&str]); 7] = [
     ("needs_strace", &["strace", "sh", "find", "tar"]),
     ("needs_git", &["git"]),
     ("needs_bash", &["bash", "sleep"]),
     ("needs_python3", &["python3", "bash", "flock", "mount", "losetup", "mkfs.ext4"]),
     ("needs_perf", &["perf"]),
+    ("needs_unshare", &["unshare"]),
     ("needs_sh", &["sh", "mount", "mkfifo", "head", "sleep"]),
 ];
 /// The group that makes 32-bit calls.
@@ -134,6 +149,7 @@ mod tests {
             "needs_bash",
             "needs_python3",
             "needs_perf",
+            "needs_unshare",
             "needs_sh",
             "needs_speed",
             "needs_quiet",

@@ -9,7 +9,7 @@ use aya::programs::raw_trace_point::RawTracePointLinkId;
 use aya::programs::trace_point::TracePointLinkId;
 use aya::programs::{Program, ProgramError, ProgramType, RawTracePoint, TracePoint};
 use aya::sys::is_helper_supported;
-use aya::{Ebpf, EbpfError, EbpfLoader};
+use aya::{Ebpf, EbpfLoader};
 use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
@@ -29,7 +29,7 @@ use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 
 /// The compiled programs, built from `tracer-ebpf` by `cargo xtask build-ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tracer.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/tracer.bpf.o");
 
 /// SHA-256 of the object file, as its provenance has it.
 pub fn object_sha256() -> &'static str {
@@ -131,7 +131,7 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    fn new(step: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(super) fn new(step: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut errno = None;
         let mut message = error.to_string();
         let mut source = Some(error);
@@ -156,6 +156,7 @@ pub struct Kernel {
     family: Family,
     /// Whether cgroups are the target.
     by_cgroup: bool,
+    in_pid_namespace: bool,
     links: Vec<Link>,
     control: SharedArray<Control>,
     cpus: SharedArray<Cpu>,
@@ -262,6 +263,7 @@ impl Kernel {
             ebpf,
             family: plan.family,
             by_cgroup: plan.cgroups > 0,
+            in_pid_namespace: config.pidns_ino != 0,
             links: Vec::new(),
             control,
             cpus,
@@ -391,8 +393,12 @@ impl Kernel {
     }
 
     /// Whether a traced thread has done anything since we attached. Threads in the overflow map are not looked
-    /// up: that is no business of a run.
+    /// up: that is no business of a run. In a PID namespace, whose numbers are not those of slots, nobody is: there the
+    /// first record of a thread tells, and nothing does when that was lost.
     pub fn has_called(&self, tid: u32) -> bool {
+        if self.in_pid_namespace {
+            return false;
+        }
         let slot = self.slots.read(tid as usize % self.slots.len());
         slot.owner == tid && matches!(slot.verdict, verdict::TRACE | verdict::LEAVING)
     }
@@ -450,45 +456,13 @@ impl Kernel {
     }
 }
 
-/// The cheapest possible pair of programs at enter and exit, which does nothing: the floor that
-/// `cargo xtask bench overhead` measures against. They are detached when this is dropped.
-pub fn attach_floor(family: Family) -> Result<Ebpf, LoadError> {
-    mount_tracefs_for(family);
-    let mut loader = EbpfLoader::new();
-    loader.btf(None);
-    let mut ebpf = loader.load(OBJECT).map_err(|error: EbpfError| LoadError::new("create maps", &error))?;
-    for (raw, classic, name) in [
-        ("floor_raw_exit", "floor_classic_exit", "sys_exit"),
-        ("floor_raw_enter", "floor_classic_enter", "sys_enter"),
-    ] {
-        let step = "attach the floor";
-        let program = if family == Family::Raw { raw } else { classic };
-        match ebpf.program_mut(program).ok_or_else(|| missing(program))? {
-            Program::RawTracePoint(program) => {
-                program
-                    .load()
-                    .and_then(|()| program.attach(name).map(drop))
-                    .map_err(|e| LoadError::new(step, &e))?;
-            }
-            Program::TracePoint(program) => {
-                program
-                    .load()
-                    .and_then(|()| program.attach("raw_syscalls", name).map(drop))
-                    .map_err(|e| LoadError::new(step, &e))?;
-            }
-            _ => return Err(missing(program)),
-        }
-    }
-    Ok(ebpf)
-}
-
 /// Maps an array of the object's.
 fn share<T: Copy>(ebpf: &Ebpf, name: &'static str, len: usize) -> Result<SharedArray<T>, LoadError> {
     let Some(Map::Array(data)) = ebpf.map(name) else { return Err(missing(name)) };
     SharedArray::new(data.fd().as_fd(), len).map_err(|error| LoadError::new("map the arrays", &error))
 }
 
-fn missing(name: &'static str) -> LoadError {
+pub(super) fn missing(name: &'static str) -> LoadError {
     LoadError { step: "read the BPF object", message: format!("it holds no {name}"), errno: None }
 }
 
@@ -538,7 +512,7 @@ fn has_helper(family: Family, helper: bpf_func_id) -> bool {
 }
 
 /// Classic programs are attached by a number that stands in tracefs.
-fn mount_tracefs_for(family: Family) {
+pub(super) fn mount_tracefs_for(family: Family) {
     if family == Family::Classic {
         // Where it cannot be mounted attaching fails, and that error says what to do.
         let _ = tracefs::ensure_mounted();

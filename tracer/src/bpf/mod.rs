@@ -15,6 +15,7 @@ pub mod btf;
 pub mod counters;
 pub mod facts;
 mod files;
+pub mod floor;
 pub mod loader;
 pub mod log;
 pub mod preflight;

@@ -291,3 +291,27 @@ fn numbers_without_a_name_share_a_cell_once_there_are_many() {
         assert_eq!(interval.cells.values().map(|cell| cell.calls).sum::<u64>(), 2 * many as u64);
     }
 }
+
+#[test]
+fn a_process_that_nothing_was_heard_of_has_the_pid_it_is_shown_under() {
+    let mut fold = Fold::new(0);
+    let unheard = fold.id_of_shown(7);
+    assert_eq!(unheard, ProcessId { pid: 7, start_ns: 0 });
+    assert_eq!(fold.id_of_shown(7), unheard, "once");
+    // The host's 7 is another one.
+    assert_eq!(fold.process_id(1007), ProcessId { pid: 1007, start_ns: 0 });
+    let event = ProcessEvent {
+        what: ProcessChange::Seen,
+        tgid: 1007,
+        tid: 7,
+        ns_tgid: 7,
+        time_ns: 5,
+        start_ns: 3,
+        comm: Comm::new("a"),
+        thread_comm: Comm::new("a"),
+    };
+    fold.take_process(&event);
+    assert_eq!(fold.id_of_shown(7), ProcessId { pid: 7, start_ns: 3 }, "now it is known");
+    let interval = fold.close(10, Vec::new(), LedgerCounts::default());
+    assert!(interval.processes.values().all(|info| info.threads.is_empty()), "a leader is no other thread");
+}

@@ -19,7 +19,7 @@ pub struct SlowCall {
     pub latency_ns: u64,
     /// `CLOCK_MONOTONIC` at enter.
     pub enter_ns: u64,
-    /// The thread, in the initial PID namespace.
+    /// The thread, as the tracer's PID namespace shows it.
     pub tid: u32,
     /// The return value.
     pub ret: i64,

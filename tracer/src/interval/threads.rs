@@ -11,7 +11,7 @@ pub const MAX_THREADS: usize = 1024;
 /// What one thread has of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThreadFigures {
-    /// The thread, in the initial PID namespace.
+    /// The thread, as the tracer's PID namespace shows it.
     pub tid: u32,
     /// Calls that ended in whatever way.
     pub calls: u64,

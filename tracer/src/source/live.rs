@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
@@ -235,8 +236,9 @@ impl Drain {
         let since_ns = sys::thread_cpu_ns();
         let (fold, standings) = (&mut self.fold, &mut self.standings);
         let is_watching = standings.is_watching();
+        let in_pid_namespace = standings.in_pid_namespace;
         let mut watch = |record: &[u8]| {
-            if is_watching && let Some(tid) = thread_seen(record) {
+            if is_watching && let Some(tid) = thread_seen(record, in_pid_namespace) {
                 standings.has_moved(tid);
             }
         };
@@ -314,8 +316,13 @@ impl Drain {
             self.kernel.spill.read(|cell| fold.take_spilled(cell));
         }
         self.last_counts = counts;
-        for tgid in self.fold.unnamed() {
-            if let Ok(name) = std::fs::read(format!("/proc/{tgid}/comm")) {
+        let in_pid_namespace = self.standings.in_pid_namespace;
+        for (tgid, pid) in self.fold.unnamed() {
+            // What it is called in here came with the record that is missing.
+            if in_pid_namespace && tgid == pid {
+                continue;
+            }
+            if let Ok(name) = std::fs::read(format!("/proc/{pid}/comm")) {
                 self.fold.name(tgid, Comm::new(name.strip_suffix(b"\n").unwrap_or(&name)));
             }
         }
@@ -331,9 +338,13 @@ impl Drain {
         let mut in_flight = Vec::new();
         let fold = &mut self.fold;
         let kernel = &self.kernel;
+        let mut ids = FxHashMap::default();
         for thread in self.standings.still(|tid| kernel.has_called(tid)) {
+            let process = *ids.entry(thread.tgid).or_insert_with(|| {
+                if in_pid_namespace { fold.id_of_shown(thread.tgid) } else { fold.process_id(thread.tgid) }
+            });
             in_flight.push(InFlight {
-                process: fold.process_id(thread.tgid),
+                process,
                 tid: thread.tid,
                 call: thread.call,
                 enter_ns: self.attached_ns,
@@ -383,13 +394,14 @@ impl Drain {
     }
 }
 
-/// The thread of a record that tells of a thread seen for the first time.
-fn thread_seen(record: &[u8]) -> Option<u32> {
+/// The thread of a record that tells of a thread seen for the first time; of a thread in the tracer's own namespace, when
+/// that is one.
+fn thread_seen(record: &[u8], in_pid_namespace: bool) -> Option<u32> {
     if record.first() != Some(&kind::SEEN) {
         return None;
     }
     match decode(record) {
-        Ok(Record::Process(event)) => Some(event.tid),
+        Ok(Record::Process(event)) if !in_pid_namespace || event.ns_tgid != 0 => Some(event.tid),
         _ => None,
     }
 }

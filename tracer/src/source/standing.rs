@@ -36,15 +36,21 @@ pub(super) struct Standings {
     /// Threads that have done something since we attached, while what was found is not here yet.
     moved: FxHashSet<u32>,
     still: FxHashMap<u32, Standing>,
+    /// Whether their numbers are those of a PID namespace of ours, and not the kernel's own.
+    pub(super) in_pid_namespace: bool,
 }
 
 impl Standings {
     /// Looks at the threads of these processes, which must be attached to already, for calls that `filter`
     /// wants.
     pub(super) fn find(procfs: Procfs, pids: Vec<u32>, filter: Option<SyscallSet>) -> std::io::Result<Self> {
-        let mut standings = Self { found: None, moved: FxHashSet::default(), still: FxHashMap::default() };
-        // What the kernel calls a thread is not what /proc calls it in a namespace.
-        if pids.is_empty() || procfs.in_pid_namespace() {
+        let mut standings = Self {
+            found: None,
+            moved: FxHashSet::default(),
+            still: FxHashMap::default(),
+            in_pid_namespace: procfs.in_pid_namespace(),
+        };
+        if pids.is_empty() {
             return Ok(standings);
         }
         let (sender, found) = sync_channel(1);
@@ -162,8 +168,12 @@ mod tests {
     #[test]
     fn who_moves_is_forgotten_before_and_after_the_list_arrives() {
         let (sender, found) = sync_channel(1);
-        let mut standings =
-            Standings { found: Some(found), moved: FxHashSet::default(), still: FxHashMap::default() };
+        let mut standings = Standings {
+            found: Some(found),
+            moved: FxHashSet::default(),
+            still: FxHashMap::default(),
+            in_pid_namespace: false,
+        };
         let tids = |standings: &mut Standings, gone: u32| {
             let mut tids: Vec<u32> = standings.still(|tid| tid == gone).map(|thread| thread.tid).collect();
             tids.sort_unstable();

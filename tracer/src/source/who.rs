@@ -11,11 +11,11 @@ use crate::who::{MAX_CMDLINE_BYTES, Who};
 /// Bytes of `/proc/PID/cgroup` that are read: a line of version 1 for each of a dozen controllers.
 const MAX_CGROUPS_BYTES: usize = 16 << 10;
 
-/// Who strangers are.
-pub(super) type Strangers = Inquiry<Stranger, Who>;
 /// Bytes of `/proc/PID/status` that are read: its PIDs stand behind its supplementary groups, of which few have many.
 const MAX_STATUS_BYTES: usize = 16 << 10;
 
+/// Who strangers are.
+pub(super) type Strangers = Inquiry<Stranger, Who>;
 
 /// Starts a thread that finds out.
 pub(super) fn start(procfs: Procfs) -> io::Result<Strangers> {

@@ -165,7 +165,7 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
                 shown.push(Item::Mark(mark));
             }
             Step::Closed(ledger) => {
-                for tgid in live.unnamed() {
+                for (tgid, _) in live.unnamed() {
                     live.name(tgid, Comm::new("from proc"));
                 }
                 let interval = close(&mut live, now_ns, *ledger);

@@ -1,0 +1,59 @@
+//! The processes that a fold knows: by the number under which they are shown, those whose name is to be looked up
+//! because none arrived, and all of them for another fold.
+
+use super::{Fold, Process, UNHEARD};
+use crate::decode::{ProcessChange, ProcessEvent};
+use crate::process::{Comm, ProcessId};
+
+impl Fold {
+    /// Identity of a process that is known by the PID under which it is shown, of a tracer in a PID namespace. One that
+    /// nothing was heard of yet has a row of its own until something is.
+    pub fn id_of_shown(&mut self, pid: u32) -> ProcessId {
+        let is_it = |process: &&Process| process.id.pid == pid && !process.info.exited;
+        let known = self.processes.iter().filter(is_it).max_by_key(|process| process.id.start_ns);
+        if let Some(process) = known {
+            return process.id;
+        }
+        // No process of the kernel's has such a number.
+        let index = self.process(pid | UNHEARD);
+        self.processes[index].id.pid = pid;
+        self.processes[index].id
+    }
+
+    /// Processes whose name never arrived (its record found the ring full), to be looked up by the caller: the number
+    /// for [`Fold::name`], and the PID under which it is shown.
+    pub fn unnamed(&self) -> Vec<(u32, u32)> {
+        let unnamed = self.processes.iter().filter(|p| p.info.comm.is_empty() && p.news);
+        unnamed.map(|p| (p.tgid, p.id.pid)).collect()
+    }
+
+    /// Names a process of [`Fold::unnamed`].
+    pub fn name(&mut self, tgid: u32, comm: Comm) {
+        let index = self.process(tgid);
+        if self.processes[index].info.comm.is_empty() {
+            self.processes[index].info.comm = comm;
+        }
+    }
+
+    /// Records that tell another fold of every process that this one knows, one after the other.
+    pub fn known_processes(&self, now_ns: u64) -> Vec<u8> {
+        let mut records = Vec::new();
+        for process in &self.processes {
+            if process.id.start_ns == 0 && process.info.comm.is_empty() {
+                continue;
+            }
+            let event = ProcessEvent {
+                what: if process.info.exited { ProcessChange::Exit } else { ProcessChange::Seen },
+                tgid: process.tgid,
+                tid: process.id.pid,
+                ns_tgid: if process.id.pid == process.tgid { 0 } else { process.id.pid },
+                time_ns: now_ns,
+                start_ns: process.id.start_ns,
+                comm: process.info.comm,
+                thread_comm: process.info.comm,
+            };
+            records.extend(event.to_record());
+        }
+        records
+    }
+}
