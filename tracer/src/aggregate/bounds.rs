@@ -9,7 +9,7 @@ use crate::process::{Comm, ProcessId};
 use crate::syscalls;
 
 /// Memory that the rows may take, about; less than half of what the tool may take altogether.
-pub(super) const MAX_BYTES: usize = 48 << 20;
+pub(super) const MAX_BYTES: usize = 44 << 20;
 
 /// Different syscalls that one row tells apart; those beyond share one for each ABI. Twice what two ABIs have.
 const MAX_CALLS: usize = 2048;
