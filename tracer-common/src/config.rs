@@ -2,6 +2,7 @@
 //! the values and drops what is switched off.
 
 use crate::abi::Abi;
+use crate::operand::{Reads, TABLE};
 
 /// Syscall numbers per ABI that a filter can name; higher ones are "unknown" and follow
 /// [`Config::unknown_wanted`].
@@ -58,6 +59,10 @@ pub struct Config {
     pub typed_task: u32,
     /// 1: the same for its registers (`bpf_task_pt_regs`, 5.15).
     pub typed_regs: u32,
+    /// Chunks of operands of each CPU minus one; their number is a power of two.
+    pub chunk_mask: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Where the kernel keeps what we read, from its BTF.
     pub offsets: Offsets,
     /// The inode that eventfds, epolls and their like share.
@@ -71,6 +76,8 @@ pub struct Config {
     pub wanted: [u64; BITMAP_WORDS],
     /// The same for the calls whose first argument is a descriptor.
     pub described: [u64; BITMAP_WORDS],
+    /// What is read of each call, by [`crate::operand::position`]; nothing without `args`.
+    pub reads: [Reads; TABLE],
 }
 
 /// Bytes at the beginning of an inode that are read in one go.
@@ -181,12 +188,15 @@ impl Config {
         pidns_ino: 0,
         typed_task: 0,
         typed_regs: 0,
+        chunk_mask: 0,
+        reserved: 0,
         offsets: Offsets::NONE,
         anonymous_ino: 0,
         anonymous_dev: 0,
         files: 0,
         wanted: [0; BITMAP_WORDS],
         described: [0; BITMAP_WORDS],
+        reads: [0; TABLE],
     };
 }
 
@@ -205,7 +215,7 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
 const _: () =
-    assert!(size_of::<Config>() == 88 + 80 + 16 + 2 * BITMAP_WORDS * 8 && align_of::<Config>() == 8);
+    assert!(size_of::<Config>() == 96 + 80 + 16 + 2 * BITMAP_WORDS * 8 + TABLE && align_of::<Config>() == 8);
 
 /// Words that user space changes while the programs run, through a mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

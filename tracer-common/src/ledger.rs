@@ -76,6 +76,12 @@ counters! {
     FilteredOut = "filtered_out",
     /// News of processes that found the ring full; names may be missing, no call is.
     ProcessRecordsLost = "process_records_lost",
+    /// Calls whose path or address was read.
+    OperandsRead = "operands_read",
+    /// Calls of which one could not be read: the memory was not there, or is not the program's.
+    OperandsUnreadable = "operands_unreadable",
+    /// Calls of which none was read because there was no room; the calls themselves are counted like any other.
+    OperandsLost = "operands_lost",
 }
 
 impl Ledger {

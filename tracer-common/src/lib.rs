@@ -14,6 +14,7 @@
 //! | [`cpu`] | what the kernel side keeps per CPU |
 //! | [`ring`] | the cells that records travel in, and their two ends |
 //! | [`spill`] | in-kernel cells for calls whose ring was full |
+//! | [`operand`] | the paths and addresses that calls are about |
 //! | [`config`] | the globals set before load |
 #![no_std]
 
@@ -22,6 +23,7 @@ pub mod bucket;
 pub mod config;
 pub mod cpu;
 pub mod ledger;
+pub mod operand;
 pub mod outcome;
 pub mod pairing;
 pub mod record;

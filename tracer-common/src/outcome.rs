@@ -77,6 +77,17 @@ pub const fn never_returns(abi: Abi, nr: i32) -> bool {
     }
 }
 
+/// Whether `nr`, when it succeeds, leaves another program's memory: `execve` and `execveat`.
+#[inline(always)]
+pub const fn replaces_memory(abi: Abi, nr: i32) -> bool {
+    match abi {
+        Abi::X86_64 => matches!(nr, 59 | 322),
+        Abi::X32 => matches!(nr & !crate::abi::X32_SYSCALL_BIT, 520 | 545),
+        Abi::I386 => matches!(nr, 11 | 358),
+        Abi::Aarch64 => matches!(nr, 221 | 281),
+    }
+}
+
 /// Whether `nr` makes a new task, which then leaves the kernel with return value 0 and no enter.
 #[inline(always)]
 pub const fn makes_task(abi: Abi, nr: i32) -> bool {

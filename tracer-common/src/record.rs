@@ -10,7 +10,7 @@ pub struct CallRecord {
     pub kind: u8,
     /// [`crate::abi::Abi`] as its discriminant.
     pub abi: u8,
-    /// 1 when `args` and `file` are there, which they are in every call of a run or in none; else 0, and the record ends
+    /// [`has_args`]: whether `args` and `file` are there, which they are in every call of a run or in none; else the record ends
     /// before them.
     pub has_args: u16,
     /// Syscall number as the ABI has it; −1 and unknown numbers included.
@@ -57,6 +57,16 @@ pub mod file_kind {
 /// Bytes of a [`CallRecord`] that ends before its arguments.
 pub const CALL_BYTES_WITHOUT_ARGS: usize = core::mem::offset_of!(CallRecord, args);
 
+/// Values of [`CallRecord::has_args`].
+pub mod has_args {
+    /// There are none.
+    pub const NONE: u16 = 0;
+    /// There are.
+    pub const REGISTERS: u16 = 1;
+    /// There are, and a [`crate::operand::OperandRecord`] says what some of them point to.
+    pub const OPERANDS: u16 = 3;
+}
+
 /// The first byte of every record.
 pub mod kind {
     /// A paired enter and exit.
@@ -73,6 +83,8 @@ pub mod kind {
     pub const EXEC: u8 = 17;
     /// The leader of a process ended; a [`super::ProcessRecord`].
     pub const EXIT: u8 = 18;
+    /// What the call of a thread is about; a [`crate::operand::OperandRecord`]. In rings there are none.
+    pub const OPERAND: u8 = 19;
 }
 
 /// News of a process. 64 bytes.

@@ -32,8 +32,10 @@ pub struct Producer {
 pub struct Consumer {
     /// Cells read since the start.
     pub tail: u64,
+    /// Bytes of operands read since the start.
+    pub operands_tail: u64,
     /// Zero.
-    pub padding: [u64; 7],
+    pub padding: [u64; 6],
 }
 
 /// What a producer that has looked at the tail has to do.

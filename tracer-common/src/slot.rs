@@ -16,8 +16,8 @@ pub struct Slot {
     pub verdict: u8,
     /// One of [`open`], as a byte.
     pub open: u8,
-    /// Zero.
-    pub reserved: u16,
+    /// What could not be read at enter and is to be read at exit ([`crate::operand::Reads`]); mostly 0.
+    pub late: u16,
     /// The value of the epoch when the verdict was given; an `IGNORE` of an older epoch is asked again, and where
     /// the target is a cgroup, `TRACE` is too.
     pub epoch: u32,

@@ -3,6 +3,7 @@
 
 use tracer_common::abi::Abi;
 use tracer_common::config::{BITMAP_WORDS, Config, bitmap_position};
+use tracer_common::operand::{self, Reads, TABLE};
 
 /// Written by user space before load.
 #[unsafe(no_mangle)]
@@ -44,4 +45,16 @@ fn has_bit(words: *const u64, word: usize, bit: u64) -> bool {
     let index = unsafe { core::ptr::read_volatile(&raw const word) } & (BITMAP_WORDS - 1);
     // SAFETY: the index is below the length.
     unsafe { core::ptr::read_volatile(words.add(index)) & bit != 0 }
+}
+
+/// What is to be read of this call.
+#[inline(always)]
+pub fn reads(abi: Abi, nr: i32) -> Reads {
+    let Some(place) = operand::position(abi, nr) else { return 0 };
+    // As above.
+    // SAFETY: a local.
+    let place = unsafe { core::ptr::read_volatile(&raw const place) } & (TABLE - 1);
+    let table = (&raw const CONFIG.reads).cast::<Reads>();
+    // SAFETY: the place is below the length.
+    unsafe { core::ptr::read_volatile(table.add(place)) }
 }

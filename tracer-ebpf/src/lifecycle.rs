@@ -4,7 +4,7 @@ use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_log_ebpf::warn;
 use tracer_common::pairing;
-use tracer_common::record::kind;
+use tracer_common::record::{has_args, kind};
 use tracer_common::slot::{open, verdict};
 
 use crate::config::config;
@@ -95,6 +95,8 @@ fn rename_thread(old_tid: u32, tid: u32) {
             (*new).epoch = (*old).epoch;
             (*new).record = (*old).record;
             (*new).record.tid = kernel::shown_tid(tid);
+            // They were sent under the former id.
+            (*new).record.has_args &= has_args::REGISTERS;
         }
     }
     release(old_tid);

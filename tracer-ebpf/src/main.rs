@@ -9,6 +9,7 @@ mod files;
 mod kernel;
 mod lifecycle;
 mod maps;
+mod operands;
 mod pair;
 mod slots;
 

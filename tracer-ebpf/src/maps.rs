@@ -6,6 +6,7 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::btf_map;
 use tracer_common::config::{Control, MAX_CGROUPS};
 use tracer_common::cpu::Cpu;
+use tracer_common::operand::Chunk;
 use tracer_common::ring::{Consumer, RingCell};
 use tracer_common::slot::{OVERFLOW_SLOTS, SLOTS as SLOT_COUNT, Slot};
 use tracer_common::spill::SpillCell;
@@ -64,6 +65,10 @@ pub static CONTROL: Array<Control, 1, { BPF_F_MMAPABLE as usize }> = Array::new(
 /// Calls whose ring was full: a table for each CPU; user space sets the number of entries.
 #[btf_map]
 pub static SPILL: Array<SpillCell, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// What calls are about: chunks for each CPU; user space sets the number of entries.
+#[btf_map]
+pub static OPERANDS: Array<Chunk, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// The CPU we run on, until the program ends.
 pub struct ThisCpu {

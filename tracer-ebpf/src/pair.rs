@@ -4,14 +4,15 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_common::ledger::{Counter, Ledger};
 use tracer_common::pairing::{self, Entered, Exited, LoneExit};
-use tracer_common::record::FileRecord;
+use tracer_common::record::{FileRecord, has_args};
 use tracer_common::slot::{Slot, verdict};
 
-use crate::config::{config, is_described, wants};
+use crate::config::{config, is_described, reads, wants};
 use crate::emit::emit;
 use crate::files;
 use crate::kernel::{Current, EnterContext, ExitContext};
 use crate::maps::{ThisCpu, control, this_cpu};
+use crate::operands;
 use crate::slots::{Found, Untracked, admit, find, find_again};
 
 /// A task enters a syscall.
@@ -36,13 +37,19 @@ pub fn enter(context: &impl EnterContext) {
     }
     if config!(args) != 0 {
         slot.record.args = context.args(&current, abi);
-        slot.record.has_args = 1;
+        slot.record.has_args = has_args::REGISTERS;
+        slot.late = 0;
         if config!(files) != 0 {
             slot.record.file = if is_described(abi, nr) {
                 files::behind(&mut cpu, &current, slot.record.args[0] as u32)
             } else {
                 FileRecord::default()
             };
+        }
+        let reads = reads(abi, nr);
+        if reads != 0 {
+            // None of these never returns.
+            return operands::read_at_enter(&mut cpu, slot, reads);
         }
     }
     // Last, so that our own work is not in the latency.
@@ -68,7 +75,12 @@ pub fn exit(context: &impl ExitContext) {
     // As early as possible, for the same reason; not before a process that is no target has left.
     let now_ns = now_ns();
     match pairing::exit(slot, &mut cpu.state.ledger, context.nr_at_hand(), context.ret(), now_ns) {
-        Exited::Paired => emit(&mut cpu, &slot.record),
+        Exited::Paired => {
+            if config!(args) != 0 && slot.late != 0 {
+                operands::read_at_exit(&mut cpu, slot);
+            }
+            emit(&mut cpu, &slot.record);
+        }
         Exited::Alone => exit_alone(&mut cpu, slot, context.nr(), context.ret()),
         Exited::Nothing => {}
     }
@@ -118,7 +130,7 @@ fn exit_alone(cpu: &mut ThisCpu, slot: &mut Slot, nr: i32, ret: i64) {
 }
 
 #[inline(always)]
-fn now_ns() -> u64 {
+pub fn now_ns() -> u64 {
     // SAFETY: no arguments.
     unsafe { bpf_ktime_get_ns() }
 }

@@ -242,7 +242,7 @@ const EMPTY: Slot = Slot {
     owner: 0,
     verdict: verdict::IGNORE,
     open: open::CLOSED,
-    reserved: 0,
+    late: 0,
     epoch: 0,
     reserved2: 0,
     stack: 0,

@@ -74,6 +74,7 @@ fn crowd(processes: u32) -> Arc<Snapshot> {
             enter_ns,
             args: None,
             on: None,
+            operands: None,
             before_attach: false,
         });
     }

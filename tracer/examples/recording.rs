@@ -12,6 +12,8 @@ use tracer::decode::{CallEvent, End, Record, decode, record_bytes};
 use tracer::fold::Fold;
 use tracer::interval::{CellKey, InFlight, Interval};
 use tracer::ledger::LedgerCounts;
+
+use tracer::operand;
 use tracer::process::{ProcessId, ProcessInfo};
 use tracer::recording::{Item, Kind, Reader, Writer};
 use tracer::run::Meta;
@@ -84,7 +86,12 @@ fn events(recorded: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 /// The records of a recording as they came from the rings.
 fn records_in(recorded: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
     let (mut reader, mut raw) = (Reader::open(recorded)?, Vec::new());
-    let mut take = |record: &Record| match record {
+    let mut take = |record: &Record<'_>| match record {
+        Record::Operands(event) => {
+            if let Some(operands) = event.operands {
+                operand::encode(event.tid, event.enter_ns, operands, &mut raw);
+            }
+        }
         Record::Call(event) => raw.extend(call_record(event)),
         Record::Process(event) => raw.extend(event.to_record()),
     };
@@ -115,7 +122,7 @@ fn call_record(event: &CallEvent) -> Vec<u8> {
 fn records(chunk: &[u8], args: bool) -> impl Iterator<Item = &[u8]> {
     let mut rest = chunk;
     std::iter::from_fn(move || {
-        let bytes = record_bytes(*rest.first()?, args)?;
+        let bytes = record_bytes(rest, args)?;
         let (record, behind) = rest.split_at_checked(bytes)?;
         rest = behind;
         Some(record)

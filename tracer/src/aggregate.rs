@@ -8,7 +8,9 @@ use rustc_hash::FxHashMap;
 
 use crate::findings::{Known, Watch, is_expected};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, on, slowest, threads};
+use crate::interval::{
+    CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, examples, on, slowest, threads,
+};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
@@ -385,6 +387,7 @@ impl Aggregator {
                     is_expected: is_expected(key, errno),
                     first_seen_ns: seen.first_ns,
                     last_seen_ns: seen.last_ns,
+                    examples: examples::of_errno(&total.examples, errno).into(),
                 }
             })
             .collect();
@@ -526,6 +529,7 @@ mod tests {
                 before_attach: false,
                 args: None,
                 on: None,
+                operands: None,
             }],
             ..Interval::default()
         });

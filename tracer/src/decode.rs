@@ -6,11 +6,14 @@ use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, FileRecord, Pro
 
 use crate::file::FileId;
 use crate::interval::CallKey;
+use crate::operand::{self, OperandsEvent};
 use crate::process::Comm;
 
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record {
+pub enum Record<'a> {
+    /// What the call that comes next operates on.
+    Operands(OperandsEvent<'a>),
     /// A call.
     Call(CallEvent),
     /// News of a process.
@@ -137,15 +140,16 @@ pub enum DecodeError {
     NoErrno(i64),
 }
 
-/// Length of a record by its first byte, in a run that takes arguments or does not; `None` for bytes that
+/// Length of the record that `bytes` begin with, in a run that takes arguments or does not; `None` for bytes that
 /// begin no record.
 #[inline]
-pub const fn record_bytes(kind: u8, args: bool) -> Option<usize> {
-    match kind {
+pub fn record_bytes(bytes: &[u8], args: bool) -> Option<usize> {
+    match *bytes.first()? {
         kind::CALL | kind::NO_RETURN | kind::DENIED | kind::DIED => {
             Some(if args { WITH_ARGS } else { CALL_BYTES_WITHOUT_ARGS })
         }
         kind::SEEN | kind::EXEC | kind::EXIT => Some(size_of::<ProcessRecord>()),
+        kind::OPERAND => operand::length(bytes),
         _ => None,
     }
 }
@@ -154,7 +158,7 @@ pub const fn record_bytes(kind: u8, args: bool) -> Option<usize> {
 pub fn calls_in(mut records: &[u8], args: bool) -> u64 {
     let mut calls = 0;
     while let Some(&first) = records.first()
-        && let Some(bytes) = record_bytes(first, args)
+        && let Some(bytes) = record_bytes(records, args)
         && let Some((_, rest)) = records.split_at_checked(bytes)
     {
         calls += u64::from(first < kind::SEEN);
@@ -165,7 +169,7 @@ pub fn calls_in(mut records: &[u8], args: bool) -> u64 {
 
 /// Decodes one record.
 #[inline]
-pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
+pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     let &kind = bytes.first().ok_or(DecodeError::Empty)?;
     match kind {
         kind::CALL | kind::NO_RETURN | kind::DENIED | kind::DIED => {
@@ -174,6 +178,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         kind::SEEN => decode_process(kind, ProcessChange::Seen, bytes),
         kind::EXEC => decode_process(kind, ProcessChange::Exec, bytes),
         kind::EXIT => decode_process(kind, ProcessChange::Exit, bytes),
+        kind::OPERAND => operand::decode(bytes).map(Record::Operands),
         _ => Err(DecodeError::UnknownKind(kind)),
     }
 }
@@ -221,7 +226,7 @@ fn decode_call(kind: u8, bytes: &[u8]) -> Result<CallEvent, DecodeError> {
 const FILE: usize = std::mem::offset_of!(CallRecord, file);
 const WITH_ARGS: usize = size_of::<CallRecord>();
 
-fn decode_process(kind: u8, what: ProcessChange, bytes: &[u8]) -> Result<Record, DecodeError> {
+fn decode_process(kind: u8, what: ProcessChange, bytes: &[u8]) -> Result<Record<'static>, DecodeError> {
     let fixed: &[u8; size_of::<ProcessRecord>()] =
         bytes.try_into().map_err(|_| DecodeError::WrongLength { kind, bytes: bytes.len() })?;
     let name = |at: usize| Comm::from_kernel(fixed[at..].first_chunk().copied().unwrap_or_default());

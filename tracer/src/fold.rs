@@ -7,15 +7,18 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use tracer_common::abi::Abi;
 use tracer_common::outcome::Outcome;
-use tracer_common::record::{ProcessRecord, kind};
+use tracer_common::record::kind;
 use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
 use crate::file::{FileId, Known, Names};
 use crate::histogram::Histogram;
 use crate::interval::threads::MAX_THREADS;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, On, SlowCall, ThreadFigures, on, slowest};
+use crate::interval::{
+    CallKey, Cell, CellKey, InFlight, Interval, On, SlowCall, ThreadFigures, examples, on, slowest,
+};
 use crate::ledger::LedgerCounts;
+use crate::operand::{self, OperandsEvent};
 use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
 use crate::syscalls::{self, arity};
 use crate::who::Who;
@@ -63,6 +66,8 @@ pub struct Fold {
     /// Cells of the processes whose descriptors were counted last, as a number that only grows.
     counted: usize,
     files: files::Files,
+    /// Of the call that comes next.
+    operands: operand::Latest,
     aggregated: u64,
     decode_failed: u64,
     last_error: Option<DecodeError>,
@@ -76,6 +81,7 @@ struct Filling {
     cell: Cell,
     latencies: Histogram,
     slowest: slowest::Filling,
+    examples: examples::Filling,
     /// In the order in which they came.
     threads: Vec<ThreadFigures>,
     on: on::Filling,
@@ -146,6 +152,7 @@ impl Fold {
             strangers: Vec::new(),
             counted: 0,
             files: files::Files::default(),
+            operands: operand::Latest::default(),
             aggregated: 0,
             decode_failed: 0,
             last_error: None,
@@ -157,6 +164,7 @@ impl Fold {
         match decode(bytes) {
             Ok(Record::Call(event)) => self.take_call(&event),
             Ok(Record::Process(event)) => self.take_process(&event),
+            Ok(Record::Operands(event)) => self.take_operands(&event),
             Err(error) => {
                 self.decode_failed += 1;
                 self.last_error = Some(error);
@@ -265,25 +273,6 @@ impl Fold {
         Some(On { fd, file, names: self.files.names(tgid, file) })
     }
 
-    /// Records from which another fold knows the same processes: for a recording that begins in the middle of a
-    /// run, where an interval does. `time_ns` is now.
-    pub fn introduce(&self, time_ns: u64, mut each: impl FnMut(&[u8])) {
-        for &index in self.present.values() {
-            let Process { tgid, id, info, .. } = &self.processes[index];
-            let ns_tgid = if id.pid == *tgid { 0 } else { id.pid };
-            let mut record = [0; size_of::<ProcessRecord>()];
-            record[0] = if info.exited { kind::EXIT } else { kind::SEEN };
-            for (place, number) in [(4, *tgid), (8, id.pid), (12, ns_tgid)] {
-                record[place..place + 4].copy_from_slice(&number.to_ne_bytes());
-            }
-            for (place, number) in [(16, time_ns), (24, id.start_ns)] {
-                record[place..place + 8].copy_from_slice(&number.to_ne_bytes());
-            }
-            record[32..48].copy_from_slice(&info.comm.to_kernel());
-            each(&record);
-        }
-    }
-
     /// Memory of the cells that are being filled, about.
     pub fn bytes(&self) -> usize {
         let cell = |filling: &Filling| {
@@ -291,6 +280,7 @@ impl Fold {
             size_of::<Filling>()
                 + filling.on.bytes()
                 + filling.latencies.bytes()
+                + filling.examples.bytes()
                 + slowest::IN_CELL * size_of::<SlowCall>()
                 + threads
         };
@@ -301,13 +291,6 @@ impl Fold {
     /// Processes that are known.
     pub fn processes(&self) -> usize {
         self.processes.len()
-    }
-
-    /// Lets the next interval tell of every process that lives, for a reader who begins with it.
-    pub fn tell_again(&mut self) {
-        for process in &mut self.processes {
-            process.news |= !process.info.exited;
-        }
     }
 
     /// The last thing that was no record, for the log.
@@ -321,13 +304,14 @@ impl Fold {
         ledger.decode_failed = std::mem::take(&mut self.decode_failed);
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
-        for Filling { process, call, mut cell, latencies, slowest, mut threads, on, .. } in
+        for Filling { process, call, mut cell, latencies, slowest, examples, mut threads, on, .. } in
             self.cells.drain(..)
         {
             let names = |file: FileId| self.files.names(self.processes[process].tgid, file);
             cell.latencies = Arc::new(latencies);
             cell.slowest = slowest.finish(names);
             cell.on = on.finish(names);
+            cell.examples = examples.finish();
             threads.sort_unstable_by_key(|thread| thread.tid);
             cell.threads = threads.into();
             let key = CellKey { process: self.processes[process].id, call };
@@ -374,8 +358,9 @@ impl Fold {
     pub fn take_call(&mut self, event: &CallEvent) {
         self.aggregated += 1;
         let place = self.place(event);
-        let Filling { process, cell, latencies, slowest, threads, on, moves_bytes, renames, .. } =
-            &mut self.cells[place.cell];
+        let Filling {
+            process, cell, latencies, slowest, examples, threads, on, moves_bytes, renames, ..
+        } = &mut self.cells[place.cell];
         let mut unnamed = ThreadFigures::default();
         let thread = threads.get_mut(place.thread).unwrap_or(&mut unnamed);
         match event.end {
@@ -385,6 +370,10 @@ impl Fold {
                 if *moves_bytes {
                     cell.sizes.record(ret);
                 }
+                let operands = self.operands.of(event);
+                if let (Outcome::Error(errno), Some(on)) = (outcome, operands) {
+                    examples.add(errno, on);
+                }
                 if latency_ns >= slowest.enough_ns && !matches!(outcome, Outcome::Interrupted(_)) {
                     let CallEvent { tid, enter_ns, args, .. } = *event;
                     let args = args.map(|args| Arc::new(arity::arguments_only(event.call, args)));
@@ -392,7 +381,8 @@ impl Fold {
                         let file = self.files.identify(file, fd);
                         Arc::new(On { fd, file, names: Names::default() })
                     });
-                    slowest.add(SlowCall { latency_ns, enter_ns, tid, ret, args, on });
+                    let operands = operands.map(Into::into);
+                    slowest.add(SlowCall { latency_ns, enter_ns, tid, ret, args, on, operands });
                 }
                 if let Some((fd, file)) = described(event) {
                     let file = self.files.identify(file, fd);
@@ -427,6 +417,12 @@ impl Fold {
             }
         }
         thread.calls += 1;
+    }
+
+    /// Takes what the call that comes next operates on.
+    #[inline]
+    pub fn take_operands(&mut self, event: &OperandsEvent<'_>) {
+        self.operands.take(event);
     }
 
     /// Takes news of a process that was decoded already.
@@ -545,6 +541,7 @@ impl Fold {
             cell: Cell::default(),
             latencies: Histogram::new(),
             slowest: slowest::Filling::default(),
+            examples: examples::Filling::default(),
             threads: Vec::new(),
             on: on::Filling::default(),
             moves_bytes: syscalls::moves_bytes(call),

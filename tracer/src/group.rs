@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::interval::{CallKey, on, slowest, threads};
+use crate::interval::{CallKey, examples, on, slowest, threads};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::who::Who;
@@ -128,6 +128,7 @@ fn merge_call(mine: &mut CallRow, other: CallRow) {
                 };
                 known.first_seen_ns = known.first_seen_ns.min(errno.first_seen_ns);
                 known.last_seen_ns = known.last_seen_ns.max(errno.last_seen_ns);
+                examples::merge(&mut known.examples, &errno.examples);
             }
             None => mine.errnos.push(errno),
         }

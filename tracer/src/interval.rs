@@ -10,13 +10,16 @@ use tracer_common::outcome::Outcome;
 
 use crate::histogram::Histogram;
 use crate::ledger::LedgerCounts;
+use crate::operand::Kept;
 use crate::process::{ProcessId, ProcessInfo};
 
+pub mod examples;
 pub mod on;
 pub mod sizes;
 pub mod slowest;
 pub mod threads;
 
+pub use examples::Example;
 pub use on::{On, OnFile};
 pub use sizes::Sizes;
 pub use slowest::SlowCall;
@@ -71,6 +74,8 @@ pub struct Cell {
     pub sizes: Sizes,
     /// The files behind their descriptors, by identity, as far as they are told apart.
     pub on: Arc<[OnFile]>,
+    /// What they failed on, by errno, as far as that was read.
+    pub examples: Arc<[Example]>,
 }
 
 impl Cell {
@@ -119,6 +124,7 @@ impl Cell {
             + slowest::heap_bytes(&self.slowest)
             + size_of_val(&*self.threads)
             + on::heap_bytes(&self.on)
+            + examples::heap_bytes(&self.examples)
     }
 
     /// Adds another cell.
@@ -132,6 +138,7 @@ impl Cell {
         threads::merge(&mut self.threads, &other.threads);
         on::merge(&mut self.on, &other.on);
         self.sizes.merge(&other.sizes);
+        examples::merge(&mut self.examples, &other.examples);
         self.calls += other.calls;
         for (&errno, &count) in &other.errors {
             *self.errors.entry(errno).or_default() += count;
@@ -170,6 +177,8 @@ pub struct InFlight {
     pub args: Option<[u64; 6]>,
     /// What it is on, where its first argument is a descriptor and it is known.
     pub on: Option<On>,
+    /// What it operates on, where that was read.
+    pub operands: Option<Kept>,
 }
 
 /// A slice of time. Times are `CLOCK_MONOTONIC`.
@@ -259,12 +268,17 @@ pub(crate) mod tests {
         thread.record(outcome, latency_ns);
         let mut sizes = Sizes::default();
         sizes.record(ret);
-        let slow = SlowCall { latency_ns, enter_ns: u64::from(tid), tid, ret, args: None, on: None };
+        let slow =
+            SlowCall { latency_ns, enter_ns: u64::from(tid), tid, ret, args: None, on: None, operands: None };
         let is_completed = !matches!(outcome, Outcome::Interrupted(_));
         Cell {
             slowest: is_completed.then_some(slow).into_iter().collect(),
             threads: Arc::from([thread]),
             sizes,
+            examples: match outcome {
+                Outcome::Error(errno) => examples::tests::examples_of(&[(errno % 10, tid as u8)]),
+                _ => Arc::default(),
+            },
             ..cell_of(&[(latency_ns, outcome)])
         }
     }
@@ -307,7 +321,7 @@ pub(crate) mod tests {
                 for tid in 0..open {
                     interval.in_flight.push(InFlight {
     before_attach: order % 2 == 1,                     process: ProcessId { pid: 1, start_ns: 7 }, tid,
-                        call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None, on: None,
+                        call: CallKey { abi: Abi::X86_64, nr: 0 }, enter_ns: order, args: None, on: None, operands: None,
                     });
                 }
                 interval.ledger.aggregated = interval.cells.values().map(|cell| cell.calls).sum();

@@ -31,6 +31,7 @@ pub mod human;
 pub mod interval;
 pub mod launch;
 pub mod ledger;
+pub mod operand;
 pub mod over_time;
 pub mod playback;
 pub mod process;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::histogram::Histogram;
 use crate::interval::CallKey;
+use crate::interval::examples;
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 
@@ -78,6 +79,9 @@ fn subtract_process(process: &mut ProcessRow, before: &[&ProcessRow]) {
                 let counted =
                     errnos.iter().filter(|known| known.errno == errno.errno).map(|known| known.count);
                 errno.count = errno.count.saturating_sub(counted.sum());
+                let known = errnos.iter().filter(|known| known.errno == errno.errno);
+                errno.examples =
+                    examples::since(&errno.examples, &known.flat_map(|known| known.examples.iter()));
             }
             call.errnos.retain(|errno| errno.count > 0);
         }

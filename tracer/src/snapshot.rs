@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::baseline::{Baseline, Before};
 use crate::findings::Findings;
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, InFlight, OnFile, Sizes, SlowCall, ThreadFigures};
+use crate::interval::{CallKey, Example, InFlight, OnFile, Sizes, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, Descriptors, ProcessId, ThreadNames};
 use crate::trend;
@@ -159,7 +159,7 @@ impl CallRow {
 }
 
 /// One errno of one syscall of one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrnoRow {
     /// The errno.
     pub errno: u16,
@@ -176,6 +176,8 @@ pub struct ErrnoRow {
     pub first_seen_ns: u64,
     /// The same for the last.
     pub last_seen_ns: u64,
+    /// What they failed on, the most frequent first, as far as that was read.
+    pub examples: Arc<[Example]>,
 }
 
 /// Figures of a set of calls since the start, and over the last interval where named `recent`.

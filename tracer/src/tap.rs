@@ -168,8 +168,7 @@ impl Tap {
     /// Takes one record from a ring, after `fold` has.
     #[inline]
     pub fn take(&mut self, record: &[u8], fold: &mut Fold, now_ns: u64) {
-        let expected = record.first().and_then(|&kind| record_bytes(kind, self.args));
-        if expected != Some(record.len()) {
+        if record_bytes(record, self.args) != Some(record.len()) {
             // The ledger has it as undecodable.
             return;
         }

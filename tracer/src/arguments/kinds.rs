@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use rustc_hash::FxHashMap;
 use tracer_common::abi::Abi;
 
-use super::Meaning;
 use super::signatures::PUBLISHED;
 use super::words::{Words, file, ipc, memory, net, process, sync, time};
+use super::{Meaning, pointed};
 
 /// How to read a register.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,10 @@ pub(super) enum Kind {
     Descriptor,
     Directory,
     Address,
+    /// A path that ends with a NUL.
+    Path,
+    /// A `struct sockaddr` that the call is given, its length in the next register.
+    SocketAddress,
     /// `int` and its like: the lower half of a register.
     Int,
     /// `long` and its like.
@@ -41,7 +45,8 @@ impl Kind {
         match self {
             Self::Descriptor => Meaning::Descriptor(low as i32),
             Self::Directory => Meaning::Directory(low as i32),
-            Self::Address => Meaning::Address(raw),
+            // What is there is put in its place where it was read.
+            Self::Address | Self::Path | Self::SocketAddress => Meaning::Address(raw),
             Self::Int => Meaning::Signed(i64::from(low as i32)),
             Self::Long if abi == Abi::I386 => Meaning::Signed(i64::from(low as i32)),
             Self::Long => Meaning::Signed(raw as i64),
@@ -161,6 +166,9 @@ fn kind_of(call: &str, type_name: &str, name: &str) -> Kind {
         _ => {}
     }
     let type_name = type_name.strip_prefix("const ").unwrap_or(type_name);
+    if let Some(kind) = pointed::kind_of(call, type_name, name) {
+        return kind;
+    }
     if type_name.contains('*') || type_name.starts_with("cap_user_") {
         return Kind::Address;
     }

@@ -1,10 +1,11 @@
 //! What the six registers of a call mean: the names of its arguments, and for the calls that engineers look
-//! at also descriptors, flags, modes, sizes, timeouts and operations in words. What they point to is not
-//! known here, only where.
+//! at also descriptors, flags, modes, sizes, timeouts and operations in words. Of what they point to, paths and socket
+//! addresses are known where the kernel side read them; of the rest only where it is.
 //!
-//! All text is printable ASCII of bounded length, whatever the registers hold.
+//! All text is printable and of bounded length, whatever the registers hold and whatever they point to.
 
 mod kinds;
+mod pointed;
 mod signatures;
 mod special;
 mod words;
@@ -16,8 +17,10 @@ use tracer_common::abi::{Abi, X32_SYSCALL_BIT};
 use tracer_common::config::{BITMAP_WORDS, FILTERABLE, bitmap_position};
 
 use crate::interval::CallKey;
+use crate::operand::Operands;
 use crate::syscalls;
 use kinds::{Kind, Parameter};
+pub use pointed::{plain, readable, reads, takes_two, times};
 
 /// One argument of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,10 @@ pub enum Meaning {
     Directory(i32),
     /// Where something is in the process's memory; 0 for nothing.
     Address(u64),
+    /// A path: its bytes without the NUL.
+    Path(Vec<u8>),
+    /// A `struct sockaddr`: its bytes.
+    SocketAddress(Vec<u8>),
     /// A number that can be negative.
     Signed(i64),
     /// A number, size or count.
@@ -65,35 +72,57 @@ impl fmt::Display for Meaning {
             // `0` alone is what strace writes for no permissions at all: `000`.
             Self::Mode(bits) => write!(f, "0{bits:02o}"),
             Self::Words(words) => f.write_str(words),
+            Self::Path(path) => pointed::write_quoted(f, path),
+            Self::SocketAddress(address) => pointed::write_address(f, address),
         }
     }
 }
 
-/// The arguments of `call`, at most six. Those that the call ignores (the mode of an `open` that creates
+impl Meaning {
+    /// As people read it on a screen: paths in the letters that they have, addresses in short.
+    pub fn readable(&self) -> String {
+        match self {
+            Self::Path(path) => pointed::readable_path(path),
+            Self::SocketAddress(address) => pointed::readable_address(address),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The arguments of `call`, at most six, which points to `operands` as far as they were read (in the
+/// form of [`Operands::from_kept`]). Those that the call ignores (the mode of an `open` that creates
 /// nothing) are left out.
-pub fn decode(call: CallKey, args: &[u64; 6]) -> Vec<Argument> {
+pub fn decode(call: CallKey, args: &[u64; 6], operands: Option<&[u8]>) -> Vec<Argument> {
     let name = syscalls::plain_name(call);
     let parameters = match parameters(call.abi, &name) {
         Some(known) => special::parameters(call.abi, &name, known, args),
         None => Cow::Borrowed(&kinds::UNKNOWN[..]),
     };
+    let reads = pointed::reads_of_call(call);
+    let operands = operands.map(|kept| Operands::from_kept(kept, takes_two(call)));
     let argument = |parameter: &Parameter| {
         let raw = args[parameter.register];
-        Argument { name: parameter.name, raw, meaning: parameter.kind.meaning(raw, call.abi) }
+        let meaning = match pointed::behind(reads, parameter.register, operands) {
+            None => parameter.kind.meaning(raw, call.abi),
+            Some((false, path)) => Meaning::Path(path.to_owned()),
+            Some((true, address)) => Meaning::SocketAddress(address.to_owned()),
+        };
+        Argument { name: parameter.name, raw, meaning }
     };
     parameters.iter().map(argument).collect()
 }
 
 /// `3, 0x7ffd12345678, 1024`: the arguments as strace writes them.
-pub fn text(call: CallKey, args: &[u64; 6]) -> String {
-    let texts: Vec<String> = decode(call, args).iter().map(|argument| argument.meaning.to_string()).collect();
+pub fn text(call: CallKey, args: &[u64; 6], operands: Option<&[u8]>) -> String {
+    let texts: Vec<String> =
+        decode(call, args, operands).iter().map(|argument| argument.meaning.to_string()).collect();
     texts.join(", ")
 }
 
-/// `fd=3 buf=0x7ffd12345678 count=1024`.
-pub fn named_text(call: CallKey, args: &[u64; 6]) -> String {
-    let texts: Vec<String> =
-        decode(call, args).iter().map(|argument| format!("{}={}", argument.name, argument.meaning)).collect();
+/// `fd=3 buf=0x7ffd12345678 count=1024`, safe for a terminal.
+pub fn named_text(call: CallKey, args: &[u64; 6], operands: Option<&[u8]>) -> String {
+    let text = |argument: &Argument| format!("{}={}", argument.name, argument.meaning.readable());
+    let texts: Vec<String> = decode(call, args, operands).iter().map(text).collect();
     texts.join(" ")
 }
 
@@ -142,7 +171,7 @@ mod tests {
 
     fn shown(abi: Abi, name: &str, args: [u64; 6]) -> String {
         let nr = number(abi, name).expect("a call of this table");
-        text(CallKey { abi, nr }, &args)
+        text(CallKey { abi, nr }, &args, None)
     }
 
     fn shown_here(name: &str, args: &[u64]) -> String {
@@ -217,9 +246,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_stands_in_the_place_of_its_address() {
+        let call = |name: &str| CallKey { abi: Abi::X86_64, nr: number(Abi::X86_64, name).expect("a call") };
+        let operands = b"/etc/passwd".as_slice();
+        assert_eq!(
+            text(call("openat"), &[AT_FDCWD, 0x1000, 0, 0, 0, 0], Some(operands)),
+            "AT_FDCWD, \"/etc/passwd\", O_RDONLY"
+        );
+        let two = b"a\n\xff1\0b".as_slice();
+        assert_eq!(text(call("rename"), &[1, 2, 0, 0, 0, 0], Some(two)), "\"a\\n\\3771\", \"b\"");
+        let peer = [2, 0, 0, 80, 10, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0].as_slice();
+        assert_eq!(
+            text(call("connect"), &[3, 0x1000, 16, 0, 0, 0], Some(peer)),
+            "3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr(\"10.0.0.5\")}, 16"
+        );
+        assert_eq!(
+            named_text(call("connect"), &[3, 0x1000, 16, 0, 0, 0], Some(peer)),
+            "fd=3 uservaddr=10.0.0.5:80 addrlen=16"
+        );
+        assert_eq!(text(call("read"), &[3, 0x1000, 5, 0, 0, 0], Some(operands)), "3, 0x1000, 5");
+    }
+
+    #[test]
     fn names_are_the_kernels() {
         let call = CallKey { abi: Abi::X86_64, nr: 0 };
-        assert_eq!(named_text(call, &[3, 0, 5, 0, 0, 0]), "fd=3 buf=NULL count=5");
+        assert_eq!(named_text(call, &[3, 0, 5, 0, 0, 0], None), "fd=3 buf=NULL count=5");
     }
 
     #[test]
@@ -236,7 +287,7 @@ mod tests {
         let thread = [0x3d_0f00, 1, 2, 3, 4, 0];
         assert!(shown(Abi::X86_64, "clone", thread).ends_with("0x1, 0x2, 0x3, 0x4"));
         let call = CallKey { abi: Abi::Aarch64, nr: number(Abi::Aarch64, "clone").expect("a call") };
-        let decoded = decode(call, &thread);
+        let decoded = decode(call, &thread, None);
         assert_eq!((decoded[3].name, decoded[3].raw), ("tls", 3), "the last two change places");
     }
 
@@ -293,15 +344,19 @@ mod tests {
         #[test]
         fn any_registers_give_bounded_printable_text(
             abi in 0..Abi::ALL.len(), nr in prop_oneof![-2..600_i32, any::<i32>()], args: [u64; 6], narrow: bool,
+            kept in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200)),
         ) {
             let args = if narrow { args.map(|arg| arg % 64) } else { args };
             let call = CallKey { abi: Abi::ALL[abi], nr };
-            let decoded = decode(call, &args);
+            let operands = kept.as_deref();
+            let decoded = decode(call, &args, operands);
             prop_assert!(decoded.len() <= 6);
             prop_assert!(decoded.iter().all(|argument| args.contains(&argument.raw)));
-            let text = named_text(call, &args);
+            let text = text(call, &args, operands);
             prop_assert!(text.len() < 2000, "{}", text.len());
             prop_assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            let named = named_text(call, &args, operands);
+            prop_assert!(named.chars().all(|c| !c.is_control()));
         }
     }
 }

@@ -14,13 +14,16 @@ use aya_obj::generated::bpf_func_id;
 use thiserror::Error;
 use tracer_common::config::{BITMAP_WORDS, Config, Control, Offsets, arch};
 use tracer_common::cpu::Cpu;
+use tracer_common::operand::{TABLE, chunks_per_cpu};
 use tracer_common::slot::{SLOTS, Slot, open, verdict};
 use tracer_common::spill::cells_per_cpu;
 
 use super::btf::Btf;
 use super::counters::{Spill, read_ledger, recursion_misses};
+pub use super::family::Family;
 use super::files;
 use super::log::ProgramLog;
+use super::operands::Operands;
 use super::rings::{self, Rings};
 use super::sys::SharedArray;
 use super::tracefs;
@@ -42,55 +45,9 @@ pub fn object_sha256() -> &'static str {
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>
 const INITIAL_PIDNS: u64 = 0xEFFF_FFFC;
 
-/// First kernel whose raw tracepoint programs may be preempted, which makes it skip the calls of every
-/// other thread on that CPU (measured on 7.2; 6.19 is not affected, 7.0 and 7.1 were not to be had).
-const FIRST_PREEMPTIBLE_MAJOR: u32 = 7;
-
 /// Bytes of the shared ring when it only wakes, and when it carries every record and no size was asked for.
 const WAKE_UP_BYTES: u32 = 4096;
 const SHARED_BYTES: u32 = 16 << 20;
-
-/// Which programs are attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Raw tracepoints: about 125 ns a call cheaper.
-    Raw,
-    /// Classic tracepoints: run with preemption off on every kernel.
-    Classic,
-}
-
-impl Family {
-    /// The name in headers and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Classic => "classic",
-        }
-    }
-
-    /// Why it is used on a kernel of this release: because it was asked for, or because it is the best one.
-    pub fn why(self, release: &str, is_asked_for: bool) -> &'static str {
-        match (is_asked_for, self, Self::for_release(release)) {
-            (true, Self::Raw, Self::Classic) => {
-                "asked for, although this kernel can preempt and then skip them"
-            }
-            (true, ..) => "asked for",
-            (false, Self::Raw, _) => "the cheaper kind, and this kernel does not preempt them",
-            (false, Self::Classic, _) => "this kernel could preempt raw ones and then skip calls",
-        }
-    }
-
-    /// Whether a program of this family can be preempted by another one on its CPU.
-    fn is_preemptible_on(self, release: &str) -> bool {
-        self == Self::Raw && Self::for_release(release) == Self::Classic
-    }
-
-    /// The family that loses nothing on a kernel of this release (`6.1.0-42-amd64`), the cheaper first.
-    pub fn for_release(release: &str) -> Self {
-        let major = release.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-        if major >= FIRST_PREEMPTIBLE_MAJOR { Self::Classic } else { Self::Raw }
-    }
-}
 
 /// What to load.
 #[derive(Clone, Debug)]
@@ -222,7 +179,12 @@ impl Kernel {
             Some(bytes) => rings::cells_in(u64::from(bytes)),
             None => rings::default_cells(rings),
         };
-        let config = Config { spill_mask: cells_per_cpu(possible) - 1, ..config_of(plan, offsets, cells) };
+        let chunks = if plan.args { chunks_per_cpu(rings) } else { 1 };
+        let config = Config {
+            spill_mask: cells_per_cpu(possible) - 1,
+            chunk_mask: chunks - 1,
+            ..config_of(plan, offsets, cells)
+        };
         let shared_bytes = match config.preemptible {
             0 => WAKE_UP_BYTES,
             _ => plan.ring_bytes.unwrap_or(SHARED_BYTES),
@@ -234,6 +196,7 @@ impl Kernel {
             .override_global("CONFIG", std::slice::from_ref(&config), true)
             .map_max_entries("RINGS", rings as u32 * cells)
             .map_max_entries("CONSUMERS", rings as u32)
+            .map_max_entries("OPERANDS", rings as u32 * chunks)
             .map_max_entries("SHARED_RING", shared_bytes)
             .map_max_entries("CPUS", possible as u32)
             .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
@@ -246,6 +209,7 @@ impl Kernel {
         let heads = share(&ebpf, "CPUS", possible)?;
         let consumers = share(&ebpf, "CONSUMERS", rings)?;
         let ring_cells = share(&ebpf, "RINGS", rings * cells as usize)?;
+        let operands = Operands::new(share(&ebpf, "OPERANDS", rings * chunks as usize)?, rings, chunks);
         let spill = share(&ebpf, "SPILL", possible * cells_per_cpu(possible) as usize)?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
         let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
@@ -271,7 +235,7 @@ impl Kernel {
             cgroups,
             overflow,
             slots,
-            rings: Rings::new(ring_cells, heads, consumers, shared, cells),
+            rings: Rings::new(ring_cells, heads, consumers, shared, operands, cells),
             spill: Spill::new(spill),
             offsets,
         };
@@ -473,6 +437,9 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
         && has_helper(plan.family, bpf_func_id::BPF_FUNC_get_current_task_btf);
     let (wanted, unknown_wanted) = plan.syscalls.unwrap_or(([0; BITMAP_WORDS], false));
     let anonymous = files::anonymous_inode().unwrap_or_default();
+    let is_preemptible = plan.family.is_preemptible_on(&release);
+    // A program that another one can preempt shares what it writes to with it.
+    let reads = if plan.args && !is_preemptible { *arguments::reads() } else { [0; TABLE] };
     Config {
         self_tgid: std::process::id(),
         whole_host: u32::from(plan.whole_host),
@@ -487,7 +454,7 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
         // Early enough that the reader is there before the ring is full at full speed.
         high_water: ring_cells / 2,
         ring_mask: ring_cells - 1,
-        preemptible: u32::from(plan.family.is_preemptible_on(&release)),
+        preemptible: u32::from(is_preemptible),
         pidns_dev: pidns.as_ref().map_or(0, MetadataExt::dev),
         pidns_ino: pidns.as_ref().map_or(0, MetadataExt::ino),
         typed_task: u32::from(typed_task),
@@ -498,6 +465,7 @@ fn config_of(plan: &Plan, offsets: Offsets, ring_cells: u32) -> Config {
         anonymous_ino: anonymous.ino,
         wanted,
         described: arguments::taking_a_descriptor(),
+        reads,
         ..Config::DEFAULT
     }
 }
@@ -552,22 +520,4 @@ fn find_offsets() -> Offsets {
         offsets.super_block_device = find("super_block.s_dev");
     }
     offsets
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_family_follows_the_kernel() {
-        for (release, family) in [
-            ("5.10.0-35-cloud-amd64", Family::Raw),
-            ("6.19.11+deb14-cloud-amd64", Family::Raw),
-            ("7.0.0", Family::Classic),
-            ("7.2.13+deb14-amd64", Family::Classic),
-            ("unreadable", Family::Raw),
-        ] {
-            assert_eq!(Family::for_release(release), family, "{release}");
-        }
-    }
 }

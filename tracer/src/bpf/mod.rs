@@ -4,7 +4,9 @@
 //! | module | does |
 //! |---|---|
 //! | [`loader`] | loads the object with its settings, attaches, detaches |
+//! | [`family`] | says which programs suit a kernel |
 //! | [`rings`] | makes the rings and hands out records |
+//! | [`operands`] | finds the path or the address that belongs to a call |
 //! | [`counters`] | reads the ledger, the kernel's skips and the spill cells |
 //! | [`log`](mod@log) | collects what the programs themselves say |
 //! | [`btf`], [`tracefs`] | find where the running kernel keeps what we read |
@@ -14,10 +16,12 @@
 pub mod btf;
 pub mod counters;
 pub mod facts;
+pub mod family;
 mod files;
 pub mod floor;
 pub mod loader;
 pub mod log;
+pub mod operands;
 pub mod preflight;
 pub mod rings;
 pub mod sys;

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use tracer_common::cpu::Cpu;
-use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, kind};
+use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, has_args, kind};
 use tracer_common::ring::{Consumer, RingCell};
 
-use super::sys::{SharedArray, bytes_of, order_stores};
+use super::operands::Operands;
+use super::sys::{SharedArray, bytes_of, monotonic_ns, order_stores};
 
 /// Ring bytes over all CPUs when nothing else is asked for.
 const TOTAL_BYTES: u64 = 256 << 20;
@@ -47,8 +48,13 @@ pub struct Rings {
     cpus: SharedArray<Cpu>,
     consumers: SharedArray<Consumer>,
     shared: RingBuf<MapData>,
+    operands: Operands,
+    /// How far each ring is written in this pass.
+    heads: Vec<u64>,
     /// Next cell to read of each ring.
     tails: Vec<u64>,
+    /// What each CPU was told that it may write over.
+    told: Vec<Consumer>,
     /// Cells of one ring.
     per_ring: u32,
     /// Largest number of cells that were waiting in one ring since [`Rings::take_peak_fill`].
@@ -62,27 +68,52 @@ impl Rings {
         cpus: SharedArray<Cpu>,
         consumers: SharedArray<Consumer>,
         shared: RingBuf<MapData>,
+        operands: Operands,
         per_ring: u32,
     ) -> Self {
-        let tails = vec![0; consumers.len()];
-        Self { cells, cpus, consumers, shared, tails, per_ring, peak: 0 }
+        let rings = consumers.len();
+        Self {
+            cells,
+            cpus,
+            consumers,
+            shared,
+            operands,
+            heads: vec![0; rings],
+            tails: vec![0; rings],
+            told: vec![Consumer::default(); rings],
+            per_ring,
+            peak: 0,
+        }
     }
 
     /// Hands every record that was waiting at the call to `take`: a flood on one CPU cannot keep us from the
-    /// others or from the clock. Returns the number of records.
+    /// others or from the clock. What a call operates on comes right before it. Returns the number of records.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
+        let began_ns = monotonic_ns();
+        for (ring, head) in self.heads.iter_mut().enumerate() {
+            *head = self.cpus.read_word(ring, offset_of!(Cpu, ring.head));
+        }
+        // What lies before the heads was written before them.
+        compiler_fence(Ordering::Acquire);
+        order_stores();
+        self.operands.begin(began_ns, &self.cpus);
         let mut total = 0;
         for ring in 0..self.tails.len() {
-            let head = self.cpus.read_word(ring, offset_of!(Cpu, ring.head));
-            if head == self.tails[ring] {
-                continue;
+            if self.heads[ring] != self.tails[ring] {
+                total += self.drain_ring(ring, &mut take);
             }
-            // What lies before the head was written before it.
-            compiler_fence(Ordering::Acquire);
-            order_stores();
-            total += self.drain_to(ring, head, &mut take);
+        }
+        self.operands.settle();
+        for ring in 0..self.tails.len() {
+            let (tail, operands_tail) = (self.tails[ring], self.operands.tail(ring));
+            self.release(ring, Consumer { tail, operands_tail, ..Consumer::default() });
         }
         total + self.drain_shared(&mut take)
+    }
+
+    /// What calls operate on.
+    pub fn operands(&mut self) -> &mut Operands {
+        &mut self.operands
     }
 
     /// What only wakes is a single word; what is longer is a record.
@@ -103,27 +134,36 @@ impl Rings {
         records
     }
 
-    fn drain_to(&mut self, ring: usize, head: u64, take: &mut impl FnMut(&[u8])) -> usize {
-        let tail = self.tails[ring];
+    fn drain_ring(&mut self, ring: usize, take: &mut impl FnMut(&[u8])) -> usize {
+        let (head, tail) = (self.heads[ring], self.tails[ring]);
         let waiting = head.wrapping_sub(tail);
         self.peak = self.peak.max(waiting);
         let (first, mask) = (ring * self.per_ring as usize, u64::from(self.per_ring) - 1);
         for position in tail..head {
-            take(record_in(bytes_of(self.cells.get(first + (position & mask) as usize))));
+            let record = record_in(bytes_of(self.cells.get(first + (position & mask) as usize)));
+            if let Some((tid, enter_ns)) = name_of_operands(record)
+                && let Some(operands) = self.operands.of_call(ring, tid, enter_ns)
+            {
+                take(operands);
+            }
+            take(record);
             if (position + 1).is_multiple_of(RELEASE_EVERY) {
-                self.release(ring, position + 1);
+                self.release(ring, Consumer { tail: position + 1, ..self.told[ring] });
             }
         }
-        self.release(ring, head);
         self.tails[ring] = head;
         waiting as usize
     }
 
-    fn release(&self, ring: usize, tail: u64) {
+    fn release(&mut self, ring: usize, read: Consumer) {
+        if self.told[ring] == read {
+            return;
+        }
+        self.told[ring] = read;
         // The cells were read before this is seen.
         compiler_fence(Ordering::Release);
         order_stores();
-        self.consumers.write(ring, Consumer { tail, ..Consumer::default() });
+        self.consumers.write(ring, read);
     }
 
     /// Sleeps until a ring is filling up or `timeout` is over.
@@ -150,6 +190,18 @@ fn record_in(bytes: &[u8; size_of::<RingCell>()]) -> &[u8] {
     } else {
         bytes
     }
+}
+
+/// The thread and the moment of a call of which it was read what it operates on.
+#[inline]
+fn name_of_operands(record: &[u8]) -> Option<(u32, u64)> {
+    let record: &[u8; size_of::<CallRecord>()] = record.try_into().ok()?;
+    if record[offset_of!(CallRecord, has_args)] != has_args::OPERANDS as u8 {
+        return None;
+    }
+    let tid = record[offset_of!(CallRecord, tid)..].first_chunk()?;
+    let enter_ns = record[offset_of!(CallRecord, enter_ns)..].first_chunk()?;
+    Some((u32::from_ne_bytes(*tid), u64::from_ne_bytes(*enter_ns)))
 }
 
 #[cfg(test)]

@@ -176,6 +176,21 @@ impl<T: Copy> SharedArray<T> {
         unsafe { &*self.address(index) }
     }
 
+    /// Some bytes of a value, which nobody writes while they are looked at.
+    ///
+    /// # Panics
+    /// When there are no such bytes.
+    pub fn bytes(&self, index: usize, offset: usize, len: usize) -> &[u8] {
+        let end = offset.checked_add(len);
+        assert!(
+            end.is_some_and(|end| end <= size_of::<T>()),
+            "{len} bytes at {offset} of {}",
+            size_of::<T>()
+        );
+        // SAFETY: inside the mapping; the kernel side waits with writing until it is told.
+        unsafe { std::slice::from_raw_parts(self.address(index).cast::<u8>().add(offset), len) }
+    }
+
     fn address(&self, index: usize) -> *mut T {
         assert!(index < self.len, "index {index} of {}", self.len);
         // SAFETY: inside the mapping.

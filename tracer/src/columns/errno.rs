@@ -1,12 +1,14 @@
 //! The columns of errors: how, how often now and before, since when.
 
 use super::cell::ago;
-use super::row::errno_of;
+use super::row::{call_of, errno_of};
 use super::{CALL, Column, FIGURE, NAME, PROCESS, Row, SortKey, dash, number, rate, whole};
+use crate::arguments;
+use crate::human;
 use crate::syscalls::errno;
 
 /// Columns of the table of errors.
-pub static ERRNOS: [Column; 8] = [
+pub static ERRNOS: [Column; 9] = [
     ERRNO,
     Column { width: 12, ..CALL },
     PROCESS,
@@ -15,6 +17,7 @@ pub static ERRNOS: [Column; 8] = [
     ERRNO_COUNT,
     FIRST_SEEN,
     LAST_SEEN,
+    FAILED_ON,
 ];
 
 /// Columns of the errors of one syscall.
@@ -107,3 +110,26 @@ const LAST_SEEN: Column = Column {
     key: |row, _| number(errno_of(row).map(|errno| errno.last_seen_ns)),
     ..FIGURE
 };
+
+const FAILED_ON: Column = Column {
+    id: "on",
+    aliases: &["path"],
+    title: "ON",
+    about: "the path or the address that calls failed on most often, how often, and how many others are known",
+    width: 16,
+    max_width: 120,
+    drop: [Some(4), Some(4)],
+    text: |row, _| failed_on(row),
+    key: |row, _| SortKey::Text(failed_on(row)),
+    ..NAME
+};
+
+fn failed_on(row: Row<'_>) -> String {
+    let (Some(errno), Some(call)) = (errno_of(row), call_of(row)) else { return dash() };
+    let Some(most) = errno.examples.first() else { return dash() };
+    let others = match errno.examples.len() {
+        1 => String::new(),
+        all => format!(" +{}", human::count(all as u64 - 1)),
+    };
+    format!("{} {}{others}", arguments::times(most), arguments::readable(call.call, most))
+}

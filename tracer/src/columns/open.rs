@@ -49,7 +49,9 @@ const ON: Column = Column {
 /// What the call of a row was made with.
 fn on(row: Row<'_>) -> String {
     match row {
-        Row::Open(.., InFlight { call, args, on, .. }) => super::about(*call, args.as_ref(), on.as_ref()),
+        Row::Open(.., InFlight { call, args, on, operands, .. }) => {
+            super::about(*call, args.as_ref(), on.as_ref(), operands.as_deref())
+        }
         _ => String::new(),
     }
 }

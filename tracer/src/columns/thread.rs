@@ -93,7 +93,7 @@ fn now_of(row: Row<'_>) -> Option<(&CallRow, &InFlight)> {
 fn now_in(row: Row<'_>, at: &Context) -> String {
     let Some((call, open)) = now_of(row) else { return String::new() };
     let mark = if open.before_attach { "≥ " } else { "" };
-    let about = super::about(open.call, open.args.as_ref(), open.on.as_ref());
+    let about = super::about(open.call, open.args.as_ref(), open.on.as_ref(), open.operands.as_deref());
     let text = format!("{} {mark}{} {about}", call.name, age(at.age_ns(open)));
     text.trim_end().to_owned()
 }

@@ -175,7 +175,9 @@ impl Sink for Chrome {
             ended: Some(ended(event)),
             ret: ret_of(event),
             errno: errno.as_deref(),
-            arguments: event.args.map_or_else(Vec::new, |args| arguments::decode(event.call, &args)),
+            arguments: event
+                .args
+                .map_or_else(Vec::new, |args| arguments::decode(event.call, &args, call.operands)),
         };
         let (ts, dur) = (Some(self.since_start(call.enter_ns)), Some(Micros(latency_ns(event).unwrap_or(0))));
         let (pid, tid) = (call.process.pid, event.tid);

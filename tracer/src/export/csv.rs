@@ -138,7 +138,10 @@ impl Sink for Csv {
             args.unwrap_or_default(),
             String::new(),
             "call".to_owned(),
-            event.args.as_ref().map_or_else(String::new, |args| arguments::named_text(event.call, args)),
+            event
+                .args
+                .as_ref()
+                .map_or_else(String::new, |args| arguments::named_text(event.call, args, call.operands)),
         ])?;
         Ok(())
     }

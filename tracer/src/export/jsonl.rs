@@ -72,7 +72,7 @@ impl Sink for Jsonl {
             errno: errno.as_deref(),
             latency_ns: latency_ns(event),
             args: args_of(event),
-            arguments: event.args.map(|args| Arguments::of(event.call, &args)),
+            arguments: event.args.map(|args| Arguments::of(event.call, &args, call.operands)),
         })
     }
 

@@ -20,6 +20,7 @@ use crate::decode::{CallEvent, End, Record};
 use crate::fold::Fold;
 use crate::interval::{CallKey, Cell, CellKey, Interval};
 use crate::ledger::LedgerCounts;
+use crate::operand;
 use crate::process::{Comm, ProcessId};
 use crate::recording::{Kind, Mark};
 use crate::run::Meta;
@@ -34,6 +35,8 @@ struct Call<'a> {
     process: ProcessId,
     comm: Comm,
     event: &'a CallEvent,
+    /// What it operates on, where that is known ([`crate::operand`]).
+    operands: Option<&'a [u8]>,
     /// `CLOCK_MONOTONIC` at enter; for a call that was refused before, a moment shortly before that.
     enter_ns: u64,
 }
@@ -69,6 +72,8 @@ pub struct Feed {
     names: Names,
     /// Folds the recorded calls, to know what an interval holds beside them.
     fold: Fold,
+    /// Of the call that comes next.
+    operands: operand::Latest,
     latest_ns: u64,
     failed: Option<io::Error>,
 }
@@ -96,6 +101,7 @@ impl Feed {
             kind: Kind::Intervals,
             names: Names::default(),
             fold: Fold::new(0),
+            operands: operand::Latest::default(),
             latest_ns: 0,
             failed: None,
         }
@@ -113,11 +119,15 @@ impl Feed {
 
     /// An event. A failure is told by the next [`Feed::interval`], so that it can be called from inside a
     /// reader.
-    pub fn event(&mut self, record: &Record) {
+    pub fn event(&mut self, record: &Record<'_>) {
         match record {
             Record::Process(event) => {
                 self.fold.take_process(event);
                 self.names.take(event);
+            }
+            Record::Operands(event) => {
+                self.fold.take_operands(event);
+                self.operands.take(event);
             }
             Record::Call(event) => {
                 self.fold.take_call(event);
@@ -131,7 +141,8 @@ impl Feed {
                     && self.wanted.wants_call(event.call)
                     && self.wanted.wants_process(process.pid, comm);
                 if is_wanted {
-                    self.failed = self.sink.call(&Call { process, comm, event, enter_ns }).err();
+                    let operands = self.operands.of(event);
+                    self.failed = self.sink.call(&Call { process, comm, event, operands, enter_ns }).err();
                 }
             }
         }

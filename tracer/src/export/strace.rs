@@ -1,7 +1,7 @@
 //! What `strace -f -ttt -T` prints, for the tools that read it. Calls come in the order of their enter as far
 //! as a window of them can be kept in memory; each line has the time of its enter.
 //!
-//! Arguments are numbers and constants by name: what pointers point to was not recorded.
+//! Arguments are numbers, constants by name, paths and socket addresses; what other pointers point to was not recorded.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -57,7 +57,8 @@ impl Strace {
     fn end_recording(&mut self) -> io::Result<()> {
         for open in std::mem::take(&mut self.open) {
             let name = syscalls::plain_name(open.call);
-            let args = open.args.map_or_else(String::new, |args| arguments::text(open.call, &args));
+            let operands = open.operands.as_deref();
+            let args = open.args.map_or_else(String::new, |args| arguments::text(open.call, &args, operands));
             self.line(open.tid, open.enter_ns, &format!("{name}({args} <unfinished ...>"))?;
         }
         while !self.waiting.is_empty() {
@@ -68,8 +69,9 @@ impl Strace {
 }
 
 /// `read(3, 0x7ffd12345678, 1024)`; without arguments where none were recorded.
-fn call_text(event: &CallEvent) -> String {
-    let args = event.args.as_ref().map_or_else(String::new, |args| arguments::text(event.call, args));
+fn call_text(event: &CallEvent, operands: Option<&[u8]>) -> String {
+    let args =
+        event.args.as_ref().map_or_else(String::new, |args| arguments::text(event.call, args, operands));
     format!("{}({args})", syscalls::plain_name(event.call))
 }
 
@@ -104,7 +106,7 @@ impl Sink for Strace {
     }
 
     fn call(&mut self, call: &Call<'_>) -> io::Result<()> {
-        let text = format!("{:<40} {}", call_text(call.event), result_text(call.event));
+        let text = format!("{:<40} {}", call_text(call.event, call.operands), result_text(call.event));
         self.line(call.event.tid, call.enter_ns, &text)
     }
 

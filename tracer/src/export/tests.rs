@@ -226,7 +226,8 @@ fn strace_lines_are_those_of_strace() {
             Meta { start_ns: 1_000_000_000, start_unix_ns: 1_700_000_000_000_000_000, ..Meta::default() };
         sink.begin(&meta, Kind::Events).expect("written");
         let (process, comm) = (ProcessId { pid: 7, start_ns: 0 }, Comm::new("x"));
-        sink.call(&Call { process, comm, event: &event, enter_ns: event.enter_ns }).expect("written");
+        sink.call(&Call { process, comm, event: &event, operands: None, enter_ns: event.enter_ns })
+            .expect("written");
         sink.finish().expect("written");
         let line = String::from_utf8(out.bytes()).expect("text");
         // Padding is for people.

@@ -1,11 +1,39 @@
 //! The processes that a fold knows: by the number under which they are shown, those whose name is to be looked up
 //! because none arrived, and all of them for another fold.
 
+use tracer_common::record::{ProcessRecord, kind};
+
 use super::{Fold, Process, UNHEARD};
 use crate::decode::{ProcessChange, ProcessEvent};
 use crate::process::{Comm, ProcessId};
 
 impl Fold {
+    /// Records from which another fold knows the same processes: for a recording that begins in the middle of a
+    /// run, where an interval does. `time_ns` is now.
+    pub fn introduce(&self, time_ns: u64, mut each: impl FnMut(&[u8])) {
+        for &index in self.present.values() {
+            let Process { tgid, id, info, .. } = &self.processes[index];
+            let ns_tgid = if id.pid == *tgid { 0 } else { id.pid };
+            let mut record = [0; size_of::<ProcessRecord>()];
+            record[0] = if info.exited { kind::EXIT } else { kind::SEEN };
+            for (place, number) in [(4, *tgid), (8, id.pid), (12, ns_tgid)] {
+                record[place..place + 4].copy_from_slice(&number.to_ne_bytes());
+            }
+            for (place, number) in [(16, time_ns), (24, id.start_ns)] {
+                record[place..place + 8].copy_from_slice(&number.to_ne_bytes());
+            }
+            record[32..48].copy_from_slice(&info.comm.to_kernel());
+            each(&record);
+        }
+    }
+
+    /// Lets the next interval tell of every process that lives, for a reader who begins with it.
+    pub fn tell_again(&mut self) {
+        for process in &mut self.processes {
+            process.news |= !process.info.exited;
+        }
+    }
+
     /// Identity of a process that is known by the PID under which it is shown, of a tracer in a PID namespace. One that
     /// nothing was heard of yet has a row of its own until something is.
     pub fn id_of_shown(&mut self, pid: u32) -> ProcessId {

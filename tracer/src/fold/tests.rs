@@ -3,7 +3,7 @@
 use super::*;
 use crate::decode::tests::{call_bytes, process_bytes};
 use proptest::prelude::*;
-use tracer_common::record::CallRecord;
+use tracer_common::record::{CallRecord, ProcessRecord};
 use tracer_common::spill::SpillKey;
 
 fn call(tgid: u32, nr: i32, latency_ns: u64, ret: i64) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::On;
 use crate::file::{FileId, Names};
+use crate::operand::Kept;
 
 /// How many a cell of an interval keeps.
 pub const IN_CELL: usize = 4;
@@ -27,6 +28,8 @@ pub struct SlowCall {
     pub args: Option<Arc<[u64; 6]>>,
     /// What it was on, where its first argument is a descriptor and it is known.
     pub on: Option<Arc<On>>,
+    /// What it operates on, where that was read.
+    pub operands: Option<Kept>,
 }
 
 impl SlowCall {
@@ -93,9 +96,16 @@ pub(crate) fn heap_bytes(calls: &[SlowCall]) -> usize {
     let args = size_of::<[u64; 6]>() + 2 * size_of::<usize>();
     let on = size_of::<On>() + 2 * size_of::<usize>();
     let behind = |there: bool, bytes: usize| if there { bytes } else { 0 };
+    let operands =
+        |call: &SlowCall| call.operands.as_ref().map_or(0, |kept| kept.len() + 2 * size_of::<usize>());
     calls
         .iter()
-        .map(|call| size_of::<SlowCall>() + behind(call.args.is_some(), args) + behind(call.on.is_some(), on))
+        .map(|call| {
+            size_of::<SlowCall>()
+                + behind(call.args.is_some(), args)
+                + behind(call.on.is_some(), on)
+                + operands(call)
+        })
         .sum()
 }
 
@@ -109,7 +119,7 @@ mod tests {
         fn any_slow_call()(
             latency_ns in 0u64..50, enter_ns in 0u64..9, tid in 1u32..4, ret in -2i64..3, arg in proptest::option::of(0u64..3),
         ) -> SlowCall {
-            SlowCall { latency_ns, enter_ns, tid, ret, args: arg.map(|arg| Arc::new([arg; 6])), on: None }
+            SlowCall { latency_ns, enter_ns, tid, ret, args: arg.map(|arg| Arc::new([arg; 6])), on: None, operands: None }
         }
     }
 

@@ -45,11 +45,14 @@ macro_rules! item {
 }
 
 /// The account, from entering a call to its place in the figures.
-pub static ACCOUNT: [Item; 28] = [
+pub static ACCOUNT: [Item; 31] = [
     // What is beside the sums.
     item!(Loss "skipped by the kernel", |ledger, _| ledger.missed_enter + ledger.missed_exit),
     item!(Trouble "news of processes lost (names)" = ProcessRecordsLost),
     item!(Trouble "not among the recorded single calls", |ledger, _| ledger.recorder_overflow),
+    item!(Part "calls whose path or address was read" = OperandsRead),
+    item!(Part "calls whose path or address was not readable" = OperandsUnreadable),
+    item!(Trouble "paths and addresses lost: no room" = OperandsLost),
     item!(Sum "calls entered" = EnterSeen),
     item!(Part "returned" = Paired),
     item!(Part "never to return (exit)" = NoReturn),
@@ -99,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn its_sums_hold_exactly_where_the_identities_do(kernel in any::<[u8; 18]>(), folded in 0u64..3, in_flight in 0u64..3) {
+        fn its_sums_hold_exactly_where_the_identities_do(kernel in any::<[u8; 21]>(), folded in 0u64..3, in_flight in 0u64..3) {
             let mut ledger = LedgerCounts { aggregated: folded, ..LedgerCounts::default() };
             for (counter, value) in ledger.kernel.iter_mut().zip(kernel) {
                 *counter = u64::from(value % 3);

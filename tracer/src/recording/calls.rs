@@ -38,6 +38,7 @@ pub(super) struct Calls {
     arg: [Numbers<u64>; 6],
     /// Ends of the lists of other rows: one list a row, of one other row or none.
     other: Ends,
+    operands: Text,
 }
 
 impl Calls {
@@ -60,6 +61,7 @@ impl Calls {
             ended: Text::default(),
             arg: Default::default(),
             other: Ends::default(),
+            operands: Text::default(),
         }
     }
 
@@ -73,9 +75,15 @@ impl Calls {
         self.other.rows()
     }
 
-    /// Gathers a call; true when [`Calls::append`] is due.
+    /// Gathers a call and what it operates on; true when [`Calls::append`] is due.
     #[inline]
-    pub(super) fn stage(&mut self, event: &CallEvent) -> bool {
+    pub(super) fn stage(&mut self, event: &CallEvent, operands: Option<&[u8]>) -> bool {
+        if self.args {
+            match operands {
+                Some(operands) => self.operands.push(operands),
+                None => self.operands.push_null(),
+            }
+        }
         self.staged.push(*event);
         self.staged.len() >= STAGED
     }
@@ -171,6 +179,7 @@ impl Calls {
         self.ended.push_null();
         if self.args {
             self.arg.iter_mut().for_each(Numbers::push_null);
+            self.operands.push_null();
         }
         self.other.push(rows.len());
     }
@@ -192,6 +201,13 @@ impl Calls {
         self.other.encode(body);
     }
 
+    /// The columns behind that of the other rows.
+    pub(super) fn encode_later(&self, body: &mut Body) {
+        if self.args {
+            self.operands.encode(body);
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.time.clear();
         self.tgid.clear();
@@ -205,6 +221,7 @@ impl Calls {
         self.ended.clear();
         self.arg.iter_mut().for_each(Numbers::clear);
         self.other.clear();
+        self.operands.clear();
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use super::batch::{Column, Damage};
 use super::columns::{Lists, Numbers, Text, TextLists};
 use super::encode::{Body, Shape};
+use super::interval::IMPOSSIBLE;
 use super::on::{self, OnColumns};
 use super::reader::nonsense;
 use super::rows::push_as_text;
 use super::schema::row;
-use crate::interval::{Cell, InFlight, On, OnFile, Sizes, SlowCall, slowest};
+use crate::interval::{Cell, Example, InFlight, On, OnFile, Sizes, SlowCall, examples, slowest};
+use crate::operand::Kept;
 use crate::process::{Comm, ProcessInfo, ThreadNames};
 use crate::who::{MAX_CGROUP_BYTES, MAX_CMDLINE_BYTES, Who};
 
@@ -52,18 +54,26 @@ pub(super) struct Details {
     on: OnColumns,
     slow_on: Numbers<u32>,
     ns_pid: Numbers<u32>,
+    operands: Text,
+    example_errnos: Lists<u16>,
+    examples: TextLists,
+    example_calls: Lists<u64>,
+    example_unsure: Lists<u64>,
 }
 
 impl Details {
     /// Bytes held by lists.
     pub(super) fn list_bytes(&self) -> usize {
-        8 * self.args.items() + 20 * self.thread_tids.items() + self.on.list_bytes()
+        8 * self.args.items()
+            + 20 * self.thread_tids.items()
+            + self.on.list_bytes()
+            + 220 * self.example_errnos.items()
     }
 
     /// The next row; `moment` tells how times are written.
     pub(super) fn push(&mut self, detail: Detail<'_>, moment: impl Fn(u64) -> i64) {
         let (mut who, mut slow, mut sizes) = (None, Slowest::Nothing, Sizes::default());
-        let (mut max_ns, mut slow_on) = (0, None);
+        let (mut max_ns, mut slow_on, mut operands) = (0, None, None);
         match detail {
             Detail::None => {}
             Detail::Process(info) => {
@@ -88,11 +98,17 @@ impl Details {
                         .as_ref()
                         .and_then(|on| cell.on.binary_search_by_key(&on.file, |row| row.file).ok());
                     slow_on = on.map(|place| place as u32);
+                    operands = slow.operands.as_deref();
+                }
+                // What single calls tell is known from them.
+                if than.examples.is_empty() {
+                    self.add_examples(&cell.examples);
                 }
                 cell.on.iter().for_each(|row| self.on.add(row));
             }
             Detail::Open(open) => {
                 self.add_args(open.args.as_ref());
+                operands = open.operands.as_deref();
                 if let Some(on) = &open.on {
                     self.on.add(&on::without_figures(on));
                 }
@@ -123,6 +139,23 @@ impl Details {
         self.bytes.push_option(moved.then_some(sizes.bytes));
         self.small.push_option(moved.then_some(sizes.small));
         self.ns_pid.push_option(who.map(|who| who.ns_pid).filter(|&pid| pid > 0));
+        match operands {
+            Some(operands) => self.operands.push(operands),
+            None => self.operands.push_null(),
+        }
+        self.example_errnos.end_row();
+        self.examples.end_row();
+        self.example_calls.end_row();
+        self.example_unsure.end_row();
+    }
+
+    fn add_examples(&mut self, examples: &[Example]) {
+        for example in examples {
+            self.example_errnos.add(example.errno);
+            self.examples.add(&example.on);
+            self.example_calls.add(example.calls);
+            self.example_unsure.add(example.unsure);
+        }
     }
 
     fn add_args(&mut self, args: Option<&[u64; 6]>) {
@@ -148,6 +181,11 @@ impl Details {
         }
         self.on.clear();
         self.slow_on.clear();
+        self.operands.clear();
+        self.example_errnos.clear();
+        self.examples.clear();
+        self.example_calls.clear();
+        self.example_unsure.clear();
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
@@ -168,6 +206,11 @@ impl Details {
         self.on.encode(body);
         self.slow_on.encode(body);
         self.ns_pid.encode(body);
+        self.operands.encode(body);
+        self.example_errnos.encode(body, Shape::Plain);
+        self.examples.encode(body);
+        self.example_calls.encode(body, Shape::Counts);
+        self.example_unsure.encode(body, Shape::Counts);
     }
 }
 
@@ -245,6 +288,43 @@ pub(super) fn args(columns: &[Column], at: usize) -> Result<Option<[u64; 6]>, Da
     }
 }
 
+/// What the call in row `at` operates on, if that is there.
+pub(super) fn operands(columns: &[Column], at: usize) -> Result<Option<Kept>, Damage> {
+    match column(columns, row::OPERANDS).and_then(|column| column.bytes(at)) {
+        Some(bytes) if bytes.len() > MAX_OPERANDS_BYTES => Err(nonsense()),
+        bytes => Ok(bytes.map(Into::into)),
+    }
+}
+
+/// The longest that two paths and what is between them can be.
+pub(super) const MAX_OPERANDS_BYTES: usize = 2 * 4096 + 1;
+
+/// What row `at` says that calls failed on.
+fn read_examples(columns: &[Column], at: usize) -> Result<Arc<[Example]>, Damage> {
+    let errnos: &[u16] = list(columns, row::EXAMPLE_ERRNOS, at);
+    if errnos.is_empty() {
+        return Ok(Arc::from([]));
+    }
+    let calls: &[u64] = list(columns, row::EXAMPLE_CALLS, at);
+    let unsure: &[u64] = list(columns, row::EXAMPLE_UNSURE, at);
+    let texts = column(columns, row::EXAMPLES).ok_or_else(nonsense)?;
+    let (start, end) = texts.range(at);
+    if [calls.len(), unsure.len(), end - start] != [errnos.len(); 3] {
+        return Err(nonsense());
+    }
+    let mut read = Vec::with_capacity(errnos.len());
+    for (index, &errno) in errnos.iter().enumerate() {
+        let on = texts.item_bytes(start + index).filter(|on| on.len() <= examples::MOST_BYTES + 1);
+        let on: Kept = on.ok_or_else(nonsense)?.into();
+        let (calls, unsure) = (calls[index], unsure[index]);
+        if unsure > calls || calls >= IMPOSSIBLE {
+            return Err(nonsense());
+        }
+        read.push(Example { errno, on, calls, unsure });
+    }
+    if examples::are_in_order(&read) { Ok(read.into()) } else { Err(nonsense()) }
+}
+
 /// Adds what row `at` says of a cell; `monotonic` tells how times were written.
 pub(super) fn take_cell(
     columns: &[Column],
@@ -279,6 +359,7 @@ pub(super) fn take_cell(
                 ret: number(columns, row::SLOW_RET, at)?,
                 args: args(columns, at)?.map(Arc::new),
                 on: slow_on(columns, at, &cell.on)?,
+                operands: operands(columns, at)?,
             }),
         };
         // Calls that are said to be slower are another cell's.
@@ -286,6 +367,10 @@ pub(super) fn take_cell(
             cell.slowest.iter().filter(|known| said.as_ref().is_some_and(|slow| slow.is_before(known)));
         let slowest: Vec<SlowCall> = said.iter().chain(known).take(slowest::IN_CELL).cloned().collect();
         cell.slowest = slowest.into();
+    }
+    let said = read_examples(columns, at)?;
+    if !said.is_empty() {
+        cell.examples = said;
     }
     let more = |known: u64, index: usize| {
         let said = column(columns, index).and_then(|column| column.number(at)).unwrap_or(0);

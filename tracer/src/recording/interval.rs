@@ -16,6 +16,7 @@ use crate::fold::Fold;
 use crate::histogram::Histogram;
 use crate::interval::{Cell, CellKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
+use crate::operand::OperandsEvent;
 use crate::process::{ProcessId, ProcessInfo};
 
 /// Most bytes that one interval may need in memory.
@@ -23,7 +24,7 @@ const MAX_INTERVAL_BYTES: usize = 96 << 20;
 /// Most processes that are known at one time.
 const MAX_PROCESSES: usize = 1 << 20;
 /// Figures that no recording reaches: beyond it, sums over intervals could overflow.
-const IMPOSSIBLE: u64 = 1 << 60;
+pub(super) const IMPOSSIBLE: u64 = 1 << 60;
 
 /// What is known of the interval whose end has not been read, and the sums of those before.
 pub(super) struct Open {
@@ -147,6 +148,13 @@ impl Open {
         Ok(())
     }
 
+    /// What the call in the same row operates on.
+    pub(super) fn take_operands(&mut self, event: &OperandsEvent<'_>) {
+        if let Some(fold) = &mut self.fold {
+            fold.take_operands(event);
+        }
+    }
+
     pub(super) fn take_process(&mut self, event: &ProcessEvent) -> Result<(), Damage> {
         self.fold_for_event()?.take_process(event);
         Ok(())
@@ -256,6 +264,7 @@ impl Open {
             before_attach: columns.get(row::TEXT).and_then(|column| column.text(at)) == Some(BEFORE_ATTACH),
             args: detail::args(columns, at)?,
             on: on::take_open(columns, at)?,
+            operands: detail::operands(columns, at)?,
         });
         Ok(())
     }
@@ -307,7 +316,13 @@ impl Open {
 /// An empty cell whose empty parts nobody else counts references of: the default ones are shared by all threads, which
 /// would wait for each other at every cell.
 fn nothing() -> Cell {
-    Cell { slowest: Arc::from([]), threads: Arc::from([]), on: Arc::from([]), ..Cell::default() }
+    Cell {
+        slowest: Arc::from([]),
+        threads: Arc::from([]),
+        on: Arc::from([]),
+        examples: Arc::from([]),
+        ..Cell::default()
+    }
 }
 
 /// The cell in row `at`, which says what `known` does not.
@@ -345,6 +360,7 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
         threads: Arc::clone(&known.threads),
         sizes: known.sizes,
         on: Arc::clone(&known.on),
+        examples: Arc::clone(&known.examples),
     };
     for (errno, calls) in pairs(columns, row::ERRNOS, row::ERRNO_CALLS, at)? {
         let count = cell.errors.entry(errno).or_default();

@@ -13,9 +13,11 @@ use super::batch::{Batch, Column, Damage};
 use super::interval::Open;
 use super::message::{Messages, Next, verified};
 use super::schema::{self, Kind, call, row};
-use super::{End, Item, Mark, ReadError};
+use super::{End, Item, Mark, ReadError, detail};
+use crate::arguments;
 use crate::decode::{self, CallEvent, ProcessChange, ProcessEvent, Record};
 use crate::interval::CallKey;
+use crate::operand::{Operands, OperandsEvent};
 use crate::process::Comm;
 use crate::run::Meta;
 
@@ -101,7 +103,7 @@ impl<R: Read> Reader<R> {
 
     /// The same, and hands over each recorded call and each piece of news of a process on the way. They come
     /// before the interval that holds them, and may come without one where the recording was cut.
-    pub fn next_with_events(&mut self, each: &mut dyn FnMut(&Record)) -> Result<Option<Item>, ReadError> {
+    pub fn next_with_events(&mut self, each: &mut dyn FnMut(&Record<'_>)) -> Result<Option<Item>, ReadError> {
         while self.end.is_none() {
             let found = self.rest_of_batch(each);
             let found = match found {
@@ -144,7 +146,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Takes rows up to one that completes something.
-    fn rest_of_batch(&mut self, each: &mut dyn FnMut(&Record)) -> Result<Option<Item>, Damage> {
+    fn rest_of_batch(&mut self, each: &mut dyn FnMut(&Record<'_>)) -> Result<Option<Item>, Damage> {
         let layout = self.layout;
         while self.row < self.batch.rows {
             let place = self.row;
@@ -154,6 +156,10 @@ impl<R: Read> Reader<R> {
                 Kind::Intervals => (columns, place),
                 Kind::Events => {
                     if let Some(event) = layout.call(columns, place)? {
+                        if let Some(operands) = layout.operands(columns, place, &event)? {
+                            self.open.take_operands(&operands);
+                            each(&Record::Operands(operands));
+                        }
                         self.open.take_call(&event)?;
                         each(&Record::Call(event));
                         continue;
@@ -266,6 +272,26 @@ impl Layout {
             // What files events were on is said at the end of the interval.
             file: None,
         }))
+    }
+
+    /// What the call in row `at` operates on, if that is there.
+    fn operands<'a>(
+        self,
+        columns: &'a [Column],
+        at: usize,
+        event: &CallEvent,
+    ) -> Result<Option<OperandsEvent<'a>>, Damage> {
+        if !self.args {
+            return Ok(None);
+        }
+        let Some(kept) = columns.get(call::OPERANDS).and_then(|column| column.bytes(at)) else {
+            return Ok(None);
+        };
+        if kept.len() > detail::MAX_OPERANDS_BYTES || event.enter_ns == 0 {
+            return Err(nonsense());
+        }
+        let operands = Some(Operands::from_kept(kept, arguments::takes_two(event.call)));
+        Ok(Some(OperandsEvent { tid: event.tid, enter_ns: event.enter_ns, operands }))
     }
 
     /// The news in row `at`, described in row `place` of `rows`, if it is any.

@@ -113,6 +113,11 @@ pub(super) mod row {
     pub(in crate::recording) const ON_PEER_COMMS: usize = 59;
     pub(in crate::recording) const SLOW_ON: usize = 60;
     pub(in crate::recording) const NS_PID: usize = 61;
+    pub(in crate::recording) const OPERANDS: usize = 62;
+    pub(in crate::recording) const EXAMPLE_ERRNOS: usize = 63;
+    pub(in crate::recording) const EXAMPLES: usize = 64;
+    pub(in crate::recording) const EXAMPLE_CALLS: usize = 65;
+    pub(in crate::recording) const EXAMPLE_UNSURE: usize = 66;
 }
 
 /// Columns of a recording of events.
@@ -133,6 +138,9 @@ pub(super) mod call {
     pub(in crate::recording) const fn other(args: bool) -> usize {
         if args { ARGS + 6 } else { ARGS }
     }
+
+    /// What the call operates on, where arguments were taken. It came later.
+    pub(in crate::recording) const OPERANDS: usize = other(true) + 1;
 }
 
 /// A moment. Tools show it as the date it was; see `docs/RECORDING.md` for how exact that is.
@@ -215,6 +223,11 @@ fn row_fields(kind: Kind) -> Fields {
         Field::new("on_peer_comms", list(DataType::Binary), false),
         field("slow_on", DataType::UInt32),
         field("ns_pid", DataType::UInt32),
+        field("operands", DataType::Binary),
+        Field::new("example_errnos", list(DataType::UInt16), false),
+        Field::new("examples", list(DataType::Binary), false),
+        Field::new("example_calls", list(DataType::UInt64), false),
+        Field::new("example_unsure", list(DataType::UInt64), false),
     ])
 }
 
@@ -240,6 +253,9 @@ pub(super) fn fields(kind: Kind, args: bool) -> Fields {
         fields.extend((0..6).map(|index| field(&format!("arg{index}"), DataType::UInt64)));
     }
     fields.push(Arc::new(Field::new("other", list(DataType::Struct(row_fields(kind))), false)));
+    if args {
+        fields.push(field("operands", DataType::Binary));
+    }
     Fields::from(fields)
 }
 

@@ -15,6 +15,7 @@ use crate::decode::{self, CallEvent, End, Record};
 use crate::fold::Fold;
 use crate::interval::{Cell, CellKey, Interval};
 use crate::ledger::LedgerCounts;
+use crate::operand;
 use crate::process::{Comm, ProcessId};
 use crate::run::Meta;
 
@@ -50,6 +51,8 @@ pub struct Writer<W> {
 /// What a recording of events has in addition.
 struct Events {
     calls: Calls,
+    /// Of the call that comes next.
+    operands: operand::Latest,
     /// Folds what was written, to know what is left to be said at the end of the interval.
     fold: Fold,
     /// Where the data of this batch begins and how far it goes; 0 and 0 without any.
@@ -76,6 +79,7 @@ impl<W: Write> Writer<W> {
             rows: Rows::new(schema::clock_offset(meta)),
             events: (kind == Kind::Events).then(|| Events {
                 calls: Calls::new(meta),
+                operands: operand::Latest::default(),
                 fold: Fold::new(meta.start_ns),
                 first_ns: 0,
                 last_ns: 0,
@@ -242,6 +246,7 @@ impl<W: Write> Writer<W> {
                 self.body.node(self.rows.len(), 0);
                 self.body.buffer(&[], Shape::Plain);
                 self.rows.encode(&mut self.body);
+                events.calls.encode_later(&mut self.body);
                 events.calls.clear();
                 (events.first_ns, events.last_ns) = (0, 0);
             }
@@ -267,8 +272,8 @@ impl Events {
     fn take<'a>(&mut self, raw: &'a [u8], rows: &mut Rows, taken: &mut u64) -> io::Result<&'a [u8]> {
         let args = self.calls.args();
         let mut rest = raw;
-        while let Some(&kind) = rest.first() {
-            let record = decode::record_bytes(kind, args).and_then(|bytes| rest.split_at_checked(bytes));
+        while !rest.is_empty() {
+            let record = decode::record_bytes(rest, args).and_then(|bytes| rest.split_at_checked(bytes));
             let Some((record, behind)) = record else {
                 let what = "a chunk of events that holds no whole records";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
@@ -282,13 +287,18 @@ impl Events {
                     if let End::Returned { latency_ns, .. } = event.end {
                         self.note_time(event.enter_ns.saturating_add(latency_ns));
                     }
-                    self.calls.stage(&event)
+                    self.calls.stage(&event, self.operands.of(&event))
                 }
                 Ok(Record::Process(event)) => {
                     self.fold.take_process(&event);
                     self.note_time(event.time_ns);
                     self.calls.process(&event, rows);
                     true
+                }
+                Ok(Record::Operands(event)) => {
+                    self.fold.take_operands(&event);
+                    self.operands.take(&event);
+                    continue;
                 }
                 // The ledger has it: whoever took it from the ring could not decode it either.
                 Err(_) => continue,

@@ -5,6 +5,7 @@
 //! `comm_hex`. Figures that do not exist (a percentile without a completed call) are `null`.
 
 mod before;
+mod example;
 mod finding;
 mod on;
 mod process;
@@ -16,6 +17,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use before::BeforeLine;
+use example::{ErrnoLine, ExampleLine};
 use finding::FindingLine;
 use on::{FileFields, OnLine};
 use process::{ProcessLine, SlowLine, ThreadLine};
@@ -27,7 +29,7 @@ use crate::arguments::{self, Argument};
 use crate::baseline::Baseline;
 use crate::findings::Finding;
 use crate::group::ErrnoGroup;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
+use crate::interval::{CallKey, Cell, CellKey, Example, InFlight, Interval, examples};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::Meta;
@@ -107,6 +109,7 @@ impl<W: Write> JsonLines<W> {
                 total: Some(Total { scope: Scope::Total, end_ns }),
                 errno: syscalls::errno::name(group.errno),
                 count: group.count,
+                examples: Vec::new(),
             }))?;
         }
         self.out.flush()
@@ -168,12 +171,13 @@ impl<W: Write> JsonLines<W> {
             cell.baseline = BeforeLine::new(baseline.call(row.comm, row.call), &row.stats, window_ns);
         }
         self.line(&Line::Cell(cell))?;
-        for &(errno, count) in &row.errnos {
+        for &(errno, count, examples) in &row.errnos {
             self.line(&Line::Errno(ErrnoLine {
                 subject: Some(subject()),
                 total: None,
                 errno: syscalls::errno::name(errno),
                 count,
+                examples: ExampleLine::all(row.call, examples),
             }))?;
         }
         for open in row.in_flight.iter() {
@@ -184,7 +188,7 @@ impl<W: Write> JsonLines<W> {
                 elapsed_ns,
                 before_attach: open.before_attach,
                 args: open.args,
-                arguments: open.args.map(|args| Arguments::of(open.call, &args)),
+                arguments: open.args.map(|args| Arguments::of(open.call, &args, open.operands.as_deref())),
                 on: open.on.as_ref().map(FileFields::of_call),
             }))?;
         }
@@ -206,8 +210,8 @@ struct Row<'a> {
     call: CallKey,
     name: Cow<'a, str>,
     stats: Cow<'a, CallStats>,
-    /// (errno, calls), by errno.
-    errnos: Vec<(u16, u64)>,
+    /// Errno, calls and what they failed on, by errno.
+    errnos: Vec<(u16, u64, &'a [Example])>,
     /// Longest first.
     in_flight: Cow<'a, [InFlight]>,
     /// Of a report by cgroup, which.
@@ -222,8 +226,9 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn from_snapshot(process: &'a ProcessRow, call: &'a CallRow) -> Self {
-        let mut errnos: Vec<(u16, u64)> = call.errnos.iter().map(|row| (row.errno, row.count)).collect();
-        errnos.sort_unstable();
+        let mut errnos: Vec<(u16, u64, &[Example])> =
+            call.errnos.iter().map(|row| (row.errno, row.count, &*row.examples)).collect();
+        errnos.sort_unstable_by_key(|(errno, ..)| *errno);
         Self {
             process: process.id,
             host: process.host.as_deref(),
@@ -236,7 +241,7 @@ impl<'a> Row<'a> {
             errnos,
             in_flight: Cow::Borrowed(&call.in_flight),
             cgroup: process.who.as_ref().filter(|_| process.together > 0).map(|who| &*who.cgroup),
-            slowest: call.slowest.iter().map(SlowLine::new).collect(),
+            slowest: call.slowest.iter().map(|slow| SlowLine::new(call.call, slow)).collect(),
             threads: call.threads.iter().map(|thread| ThreadLine::new(thread, process)).collect(),
             on: call.on.iter().map(OnLine::new).collect(),
         }
@@ -272,7 +277,14 @@ impl<'a> Row<'a> {
                 sizes: figures.sizes,
                 ..CallStats::default()
             }),
-            errnos: figures.errors.iter().map(|(&errno, &count)| (errno, count)).collect(),
+            errnos: cell
+                .into_iter()
+                .flat_map(|cell| {
+                    cell.errors.iter().map(move |(&errno, &count)| {
+                        (errno, count, examples::of_errno(&cell.examples, errno))
+                    })
+                })
+                .collect(),
             in_flight: Cow::Owned(in_flight),
             cgroup: None,
             slowest: Vec::new(),
@@ -498,17 +510,6 @@ fn is_zero(number: &u64) -> bool {
 }
 
 #[derive(Serialize)]
-struct ErrnoLine<'a> {
-    #[serde(flatten)]
-    subject: Option<Subject<'a>>,
-    /// Instead of a subject, where the line is about all calls.
-    #[serde(flatten)]
-    total: Option<Total>,
-    errno: Cow<'static, str>,
-    count: u64,
-}
-
-#[derive(Serialize)]
 struct InFlightLine<'a> {
     #[serde(flatten)]
     subject: Subject<'a>,
@@ -531,9 +532,9 @@ struct InFlightLine<'a> {
 pub struct Arguments(Vec<Argument>);
 
 impl Arguments {
-    /// Of a call with these registers.
-    pub fn of(call: CallKey, registers: &[u64; 6]) -> Self {
-        Self(arguments::decode(call, registers))
+    /// Of a call with these registers, which operates on this where it is known.
+    pub fn of(call: CallKey, registers: &[u64; 6], operands: Option<&[u8]>) -> Self {
+        Self(arguments::decode(call, registers, operands))
     }
 }
 

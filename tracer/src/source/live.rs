@@ -8,19 +8,21 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
 use tracer_common::record::kind;
 
 use crate::bpf::loader::Kernel;
+use crate::bpf::operands::Operands;
 use crate::bpf::sys::{self, monotonic_ns};
 use crate::decode::{Record, decode};
 use crate::file::FileId;
 use crate::fold::Fold;
 use crate::interval::{CallKey, InFlight, Interval};
 use crate::ledger::LedgerCounts;
+use crate::operand;
 use crate::process::Comm;
 use crate::recording::Mark;
 use crate::syscalls::SyscallSet;
@@ -351,6 +353,7 @@ impl Drain {
                 before_attach: true,
                 args: Some(arguments_only(thread.call, thread.args)),
                 on: None,
+                operands: None,
             });
         }
         self.kernel.open_calls(|slot| {
@@ -367,8 +370,10 @@ impl Drain {
                 on: has_args
                     .then(|| FileId::from_record(slot.record.file))
                     .and_then(|file| fold.on(slot.record.tgid, slot.record.args[0], file)),
+                operands: None,
             });
         });
+        add_operands(self.kernel.rings.operands(), &mut in_flight);
         if let Some(error) = self.fold.take_last_error() {
             self.pending.log.push(format!("a record could not be decoded: {error}"));
         }
@@ -392,6 +397,20 @@ impl Drain {
             Err(TrySendError::Closed(_)) => false,
         }
     }
+}
+
+/// Says of open calls what they operate on.
+fn add_operands(operands: &mut Operands, in_flight: &mut [InFlight]) {
+    for open in in_flight.iter_mut().filter(|open| !open.before_attach) {
+        let record = operands.of_open(open.tid, open.enter_ns);
+        open.operands = record.and_then(|record| operand::decode(record).ok()?.operands).map(|found| {
+            let mut kept = Vec::new();
+            found.keep(&mut kept);
+            kept.into()
+        });
+    }
+    let open: FxHashSet<(u32, u64)> = in_flight.iter().map(|open| (open.tid, open.enter_ns)).collect();
+    operands.forget_all_but(|tid, enter_ns| open.contains(&(tid, enter_ns)));
 }
 
 /// The thread of a record that tells of a thread seen for the first time; of a thread in the tracer's own namespace, when

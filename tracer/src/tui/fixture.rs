@@ -10,7 +10,7 @@ use crate::by_thread::ThreadRow;
 use crate::columns::Row;
 use crate::findings::{Evidence, Finding, Findings, Rule};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, InFlight, SlowCall, ThreadFigures};
+use crate::interval::{CallKey, Example, InFlight, SlowCall, ThreadFigures};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::RunInfo;
@@ -87,6 +87,7 @@ pub(crate) fn in_flight() -> InFlight {
         before_attach: false,
         args: None,
         on: None,
+        operands: None,
     }
 }
 
@@ -113,7 +114,23 @@ impl CallRow {
             is_expected: errno == 11,
             first_seen_ns: END - ago * SECOND,
             last_seen_ns: if recent > 0 { END } else { END - 7 * SECOND },
+            examples: Arc::default(),
         });
+        self
+    }
+
+    /// What its last errno was met on: path, calls, how many of them may be of another.
+    fn failing_on(mut self, paths: &[(&str, u64, u64)]) -> Self {
+        if let Some(errno) = self.errnos.last_mut() {
+            let code = errno.errno;
+            let example = |&(path, calls, unsure): &(&str, u64, u64)| Example {
+                errno: code,
+                on: path.as_bytes().into(),
+                calls,
+                unsure,
+            };
+            errno.examples = paths.iter().map(example).collect();
+        }
         self
     }
 
@@ -126,6 +143,7 @@ impl CallRow {
             ret,
             args: Some(Arc::new([argument, 0x7f00_1234_5000, 8192, 0, 0, 0])),
             on: None,
+            operands: None,
         };
         self.slowest = calls.iter().map(slow).collect();
         self
@@ -161,6 +179,7 @@ impl CallRow {
                 enter_ns: END - age * SECOND,
                 args: Some([17, 0x7f00_1234_5000, 8192, 0, 0, 0]),
                 on: None,
+                operands: None,
             });
         }
         self.stats.in_flight = ages.len() as u64;
@@ -224,7 +243,10 @@ pub(crate) fn incident() -> Snapshot {
             977,
             "nginx",
             vec![
-                call("openat", &spread(5_000, 1_900, 4_000_000)).failing(2, 2_310, 23, 12),
+                call("openat", &spread(5_000, 1_900, 4_000_000)).failing(2, 2_310, 23, 12).failing_on(&[
+                    ("/etc/nginx/conf.d/missing.conf", 2_290, 0),
+                    ("/srv/www/favicon.ico", 20, 3),
+                ]),
                 call("sendto", &spread(3_000, 2_400, 310_000)).failing(11, 40, 0, 132),
                 call("epoll_wait", &spread(800, 10_000, 101_000_000)).open(977, &[1]),
             ],
@@ -327,6 +349,7 @@ pub(crate) fn extreme() -> Extreme {
         is_expected: false,
         first_seen_ns: 2_000 * SECOND,
         last_seen_ns: 3_000 * SECOND,
+        examples: Arc::default(),
     });
     let mut process = process(4_194_304, "\x1b\x1b\x1b\x1b\x1b\x1b\x1b", vec![call]);
     process.exited = true;

@@ -12,7 +12,7 @@ use super::filter::Filter;
 use super::model::{Screen, Sort, Subject};
 use crate::by_thread::{ThreadRow, threads_of};
 use crate::columns::{self, Column, Context, Rank, Row, Scope, SortKey};
-use crate::interval::{CallKey, slowest};
+use crate::interval::{CallKey, examples, slowest};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 pub(crate) use tree::{Branch, Tree};
@@ -368,8 +368,9 @@ fn add_call(sum: &mut CallRow, call: &CallRow) {
                 };
                 mine.first_seen_ns = mine.first_seen_ns.min(theirs.first_seen_ns);
                 mine.last_seen_ns = mine.last_seen_ns.max(theirs.last_seen_ns);
+                examples::merge(&mut mine.examples, &theirs.examples);
             }
-            None => sum.errnos.push(*theirs),
+            None => sum.errnos.push(theirs.clone()),
         }
     }
 }

@@ -41,6 +41,7 @@ mod needs_bash;
 mod needs_ia32;
 mod needs_perf;
 mod needs_python3;
+mod needs_python3_operands;
 mod needs_quiet;
 mod needs_sh;
 mod needs_speed;

@@ -164,6 +164,7 @@ fn crowded(second: u64) -> Interval {
             before_attach: false,
             args,
             on: None,
+            operands: None,
         });
     }
     interval

@@ -67,6 +67,7 @@ impl Slice {
             before_attach: false,
             args: None,
             on: None,
+            operands: None,
         });
         self.named(pid, "app", false)
     }
@@ -327,7 +328,7 @@ proptest! {
                 let mut cell = cell_of(&[(latency_ns, Outcome::Success)]);
                 cell.record_denied(errno, count);
                 interval.cells.entry(key).or_default().merge(&cell);
-                interval.in_flight.push(InFlight { process: key.process, tid: pid, call: key.call, enter_ns, before_attach: false, args: None, on: None });
+                interval.in_flight.push(InFlight { process: key.process, tid: pid, call: key.call, enter_ns, before_attach: false, args: None, on: None, operands: None });
             }
             aggregator.merge(&interval);
             let snapshot = aggregator.snapshot();

@@ -1,17 +1,21 @@
 //! Reading back gives what was written, to the digit.
 
 use proptest::prelude::*;
+use tracer_common::abi::Abi;
+use tracer_common::record::{CallRecord, kind};
 
 use super::fixture::{Step, any_steps, as_recorded, interval_as_recorded, meta, read, record};
-use crate::decode::{CallEvent, Record, decode};
+use crate::decode::tests::call_bytes;
+use crate::decode::{CallEvent, Record, decode, record_bytes};
 use crate::fold::Fold;
 use crate::interval::tests::any_interval;
 use crate::ledger::LedgerCounts;
+use crate::operand::{self, Operands, OperandsEvent};
 use crate::recording::{End, Item, Kind, Reader, Writer};
 use crate::syscalls::arity;
 
 /// Registers that are no arguments are not recorded.
-fn with_arguments_only(mut record: Record) -> Record {
+fn with_arguments_only(mut record: Record<'_>) -> Record<'_> {
     if let Record::Call(CallEvent { call, args: Some(args), file, .. }) = &mut record {
         *args = arity::arguments_only(*call, *args);
         // What events were on is said at the end of the interval.
@@ -65,12 +69,15 @@ proptest! {
     fn every_recorded_event_comes_back(steps in any_steps(true)) {
         let (_, file) = record(&steps, Kind::Events, true);
         let mut reader = Reader::open(file.as_slice()).expect("a recording");
-        let mut found: Vec<Record> = Vec::new();
-        while reader.next_with_events(&mut |record| found.push(*record)).expect("read").is_some() {}
-        let recorded: Vec<Record> = steps
+        let mut found = Vec::new();
+        let mut each = |record: &Record<'_>| found.push(format!("{record:?}"));
+        while reader.next_with_events(&mut each).expect("read").is_some() {}
+        let recorded: Vec<String> = steps
             .iter()
             .filter_map(|step| match step {
-                Step::Recorded(bytes) => decode(bytes).ok().map(with_arguments_only),
+                Step::Recorded(bytes) => {
+                    decode(bytes).ok().map(with_arguments_only).map(|record| format!("{record:?}"))
+                }
                 _ => None,
             })
             .collect();
@@ -111,11 +118,92 @@ proptest! {
         let read = reader.next_with_events(&mut |record| match record {
             Record::Call(event) => again.take_call(event),
             Record::Process(event) => again.take_process(event),
+            Record::Operands(event) => again.take_operands(event),
         });
         prop_assert_eq!(read.expect("read"), Some(Item::Interval(interval.clone())));
         // The events alone say the same: nothing had to be said beside them.
         let folded = again.close(meta.start_ns + 1, Vec::new(), LedgerCounts::default());
         prop_assert_eq!(folded.cells, interval.cells);
+    }
+}
+
+#[test]
+fn what_calls_operate_on_comes_back_with_them() {
+    type Given<'a> = Option<&'a [u8]>;
+    let nr = |name| crate::syscalls::number(Abi::X86_64, name).expect("a call");
+    let calls: [(&str, i64, Given<'_>, Given<'_>); 6] = [
+        ("openat", -2, Some(b"/etc/\xff\x1b[31m"), None),
+        ("read", 5, None, None),
+        ("rename", -2, Some(b"a"), Some(b"")),
+        ("connect", -111, Some(&[2, 0, 0, 80, 10, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0]), None),
+        ("openat", -2, Some(&[b'x'; 4500]), None),
+        ("openat", 3, Some(b""), None),
+    ];
+    let mut raw = Vec::new();
+    let mut expected = Vec::new();
+    for (index, (name, ret, first, second)) in calls.into_iter().enumerate() {
+        let enter_ns = 1_000_000 + index as u64;
+        if let Some(first) = first {
+            operand::encode(9, enter_ns, Operands { first, second }, &mut raw);
+            let first = &first[..first.len().min(4096)];
+            expected.push((enter_ns, first.to_vec(), second.map(<[u8]>::to_vec)));
+        }
+        let record = CallRecord {
+            kind: kind::CALL,
+            has_args: 1,
+            nr: nr(name),
+            tgid: 9,
+            tid: 9,
+            enter_ns,
+            latency_ns: 5_000_000,
+            ret,
+            ..CallRecord::default()
+        };
+        raw.extend(call_bytes(&record, true));
+    }
+    let meta = meta(true);
+    let mut live = Fold::new(meta.start_ns);
+    let mut rest = raw.as_slice();
+    while let Some(bytes) = record_bytes(rest, true) {
+        live.take(&rest[..bytes]);
+        rest = &rest[bytes..];
+    }
+    let interval = live.close(meta.start_ns + 1, Vec::new(), LedgerCounts::default());
+    let failed = |name| {
+        let key = interval.cells.keys().find(|key| key.call.nr == nr(name)).expect("a cell");
+        interval.cells[key]
+            .examples
+            .iter()
+            .map(|example| (example.errno, example.on.len()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (failed("openat"), failed("rename"), failed("read")),
+        (vec![(2, 11), (2, 201)], vec![(2, 2)], vec![])
+    );
+    assert_eq!(failed("connect"), [(111, 16)]);
+    for kind in [Kind::Events, Kind::Intervals] {
+        let mut writer = Writer::new(Vec::new(), &meta, kind).expect("written");
+        if kind == Kind::Events {
+            writer.events(&raw).expect("written");
+        }
+        writer.interval(&interval).expect("written");
+        let file = writer.finish().expect("written");
+        let mut reader = Reader::open(file.as_slice()).expect("a recording");
+        let mut found = Vec::new();
+        let mut each = |record: &Record<'_>| {
+            if let Record::Operands(OperandsEvent { tid: 9, enter_ns, operands: Some(operands) }) = record {
+                found.push((*enter_ns, operands.first.to_vec(), operands.second.map(<[u8]>::to_vec)));
+            }
+        };
+        let read = match reader.next_with_events(&mut each).expect("read").expect("an interval") {
+            Item::Interval(read) => interval_as_recorded(read, kind == Kind::Events),
+            Item::Mark(_) => panic!("there is no mark"),
+        };
+        assert_eq!(read, interval_as_recorded(interval.clone(), kind == Kind::Events));
+        if kind == Kind::Events {
+            assert_eq!(found, expected);
+        }
     }
 }
 

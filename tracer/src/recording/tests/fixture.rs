@@ -190,6 +190,7 @@ fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
             file: FileId { kind: FileKind::Socket, dev: 8, ino: now_ns },
             names: Names { known: Some(Arc::new(Known::named(*b"tcp 10.0.0.1:80"))), has_others: false },
         }),
+        operands: (tid == 1).then(|| b"/a/path".as_slice().into()),
     });
     let open = open.collect();
     live.close(now_ns, open, ledger)

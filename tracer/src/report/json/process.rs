@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Name, Scope, hex_of_no_text};
-use crate::interval::{SlowCall, ThreadFigures};
+use super::{Arguments, Name, Scope, hex_of_no_text};
+use crate::interval::{CallKey, SlowCall, ThreadFigures};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::ProcessRow;
 use crate::who::Who;
@@ -72,16 +72,20 @@ pub(super) struct SlowLine<'a> {
     ret: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     args: Option<&'a [u64; 6]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<Arguments>,
 }
 
 impl<'a> SlowLine<'a> {
-    pub(super) fn new(slow: &'a SlowCall) -> Self {
+    pub(super) fn new(call: CallKey, slow: &'a SlowCall) -> Self {
+        let arguments = |args| Arguments::of(call, args, slow.operands.as_deref());
         Self {
             tid: slow.tid,
             enter_ns: slow.enter_ns,
             latency_ns: slow.latency_ns,
             ret: slow.ret,
             args: slow.args.as_deref(),
+            arguments: slow.args.as_deref().map(arguments),
         }
     }
 }

@@ -6,11 +6,12 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::put;
+use crate::arguments;
 use crate::columns::{self, Align, GAP, Row, clip, fit, whole};
 use crate::human;
 use crate::interval::{OnFile, ThreadFigures};
 use crate::process::Comm;
-use crate::snapshot::{CallRow, ProcessRow};
+use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
 use crate::syscalls::errno;
 use crate::tui::model::{Model, Screen, Subject};
 use crate::tui::rows::ProcessKey;
@@ -18,6 +19,9 @@ use crate::tui::view::over_time::time_of_day;
 
 /// Lines of a list that are worth having: its head and one more.
 const LEAST: u16 = 2;
+
+/// Of what calls failed on, for each errno.
+const EXAMPLES: usize = 4;
 
 /// A list, most important line first.
 pub(super) struct List {
@@ -70,7 +74,7 @@ pub(super) fn open(model: &Model, call: &CallRow) -> List {
             Screen::Call(Subject::One(..), _) => String::new(),
             _ => format!("pid {} ", open.process.pid),
         };
-        let about = columns::about(call.call, open.args.as_ref(), open.on.as_ref());
+        let about = columns::about(call.call, open.args.as_ref(), open.on.as_ref(), open.operands.as_deref());
         format!("{mark} {age:>6} {who}thread {} {about}", open.tid)
     });
     List {
@@ -92,9 +96,16 @@ pub(super) fn errnos(model: &Model, call: &CallRow) -> List {
     let nobody = ProcessRow::default();
     let context = model.context();
     let row = |errno| line(&|column| (column.text)(Row::Error(&nobody, call, errno), &context));
+    let on = |errno: &ErrnoRow| {
+        let example = |example| {
+            let times = arguments::times(example);
+            format!("  {} {}", fit(&times, 8, Align::Right), arguments::readable(call.call, example))
+        };
+        errno.examples.iter().take(EXAMPLES).map(example).collect::<Vec<_>>()
+    };
     List {
         head: line(&|column| column.title.to_owned()),
-        lines: call.errnos.iter().map(row).collect(),
+        lines: call.errnos.iter().flat_map(|errno| std::iter::once(row(errno)).chain(on(errno))).collect(),
         style: model.theme.plain(),
     }
 }
@@ -107,7 +118,7 @@ pub(super) fn slowest(model: &Model, call: &CallRow) -> List {
         });
         let about = match slow.args.as_deref() {
             None => format!("thread {}", slow.tid),
-            args => columns::about(call.call, args, slow.on.as_deref()),
+            args => columns::about(call.call, args, slow.on.as_deref(), slow.operands.as_deref()),
         };
         let result = match u16::try_from(-slow.ret) {
             Ok(code @ 1..=4095) => format!(" = {}", errno::name(code)),

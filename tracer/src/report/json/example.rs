@@ -1,0 +1,38 @@
+//! Lines about errnos, with what calls failed on.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::{Subject, Total};
+use crate::arguments;
+use crate::interval::{CallKey, Example};
+
+/// Failed calls with one errno.
+#[derive(Serialize)]
+pub(super) struct ErrnoLine<'a> {
+    #[serde(flatten)]
+    pub(super) subject: Option<Subject<'a>>,
+    /// Instead of a subject, where the line is about all calls.
+    #[serde(flatten)]
+    pub(super) total: Option<Total>,
+    pub(super) errno: Cow<'static, str>,
+    pub(super) count: u64,
+    /// What they failed on, as far as it was read, the most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) examples: Vec<ExampleLine>,
+}
+
+/// A path or an address that calls failed on.
+#[derive(Serialize)]
+pub(super) struct ExampleLine {
+    on: String,
+    at_least: u64,
+}
+
+impl ExampleLine {
+    pub(super) fn all(call: CallKey, examples: &[Example]) -> Vec<Self> {
+        let line = |example| Self { on: arguments::plain(call, example), at_least: example.at_least() };
+        examples.iter().map(line).collect()
+    }
+}
