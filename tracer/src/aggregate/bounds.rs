@@ -8,8 +8,8 @@ use crate::interval::CallKey;
 use crate::process::{Comm, ProcessId};
 use crate::syscalls;
 
-/// Memory that the rows may take, about; less than half of what the tool may take altogether.
-pub(super) const MAX_BYTES: usize = 44 << 20;
+/// Memory that the rows may take, about; a snapshot of them takes as much once more, and up to three are alive.
+pub(super) const MAX_BYTES: usize = 38 << 20;
 
 /// Different syscalls that one row tells apart; those beyond share one for each ABI. Twice what two ABIs have.
 const MAX_CALLS: usize = 2048;

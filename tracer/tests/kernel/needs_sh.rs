@@ -314,7 +314,7 @@ fn two_spans_of_a_live_run_are_compared_while_it_goes_on_and_its_recording_has_t
     live.press("m");
     let screen = live.wait_for_text("A to B, from");
     assert!(screen.contains("from B, "), "{screen}");
-    live.wait_for("what follows", |screen| screen.contains("dd ") && screen.contains("write"));
+    live.wait_for("what follows", |screen| screen.contains("dd ") && screen.contains("slower"));
     // It grows while it is looked at.
     live.wait_for_text("(00:02");
     live.press("\x1b");
