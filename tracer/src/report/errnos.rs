@@ -2,17 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::table::write_header;
+use super::table::{LISTED, listed, write_caveats, write_header};
 use crate::columns::{Align, Scope, clip, fit};
 use crate::group::{self, ErrnoGroup};
 use crate::human;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
 use crate::syscalls::errno;
-use crate::trust;
-
-/// Syscalls and names that are listed for each errno.
-const LISTED: usize = 3;
 
 /// Rows when nobody asks for another number.
 const ROWS: usize = 50;
@@ -44,24 +40,14 @@ pub fn write_errnos(
         }
         writeln!(out, "  {:<16} {:>11}", "total", human::count(all))?;
     }
-    for word in trust::words(&snapshot.ledger).iter().filter(|word| word.severity > trust::Severity::Fine) {
-        writeln!(out, "\n! {}", word.sentence)?;
-    }
-    for notice in &run.notices {
-        writeln!(out, "! {}", human::safe_text(notice.as_bytes()))?;
-    }
-    Ok(())
+    write_caveats(out, snapshot, run)
 }
 
 fn row(group: &ErrnoGroup, all: u64) -> String {
-    let listed = |each: Vec<String>, of: usize| {
-        let more = if of > LISTED { format!(", +{}", of - LISTED) } else { String::new() };
-        each.join(", ") + &more
-    };
     let count = |count: u64| human::short_count(count as f64);
-    let calls =
+    let calls: Vec<String> =
         group.calls.iter().take(LISTED).map(|(name, calls)| format!("{name} {}", count(*calls))).collect();
-    let comms =
+    let comms: Vec<String> =
         group.comms.iter().take(LISTED).map(|(comm, calls)| format!("{comm} {}", count(*calls))).collect();
     format!(
         "  {:<16} {:>11} {:>5}%  {} {} {}",
@@ -69,8 +55,8 @@ fn row(group: &ErrnoGroup, all: u64) -> String {
         human::count(group.count),
         human::percent(group.count as f64, all as f64),
         fit(errno::description(group.errno).unwrap_or(""), 34, Align::Left),
-        fit(&clip(&listed(calls, group.calls.len()), 44), 44, Align::Left),
-        listed(comms, group.comms.len()),
+        fit(&clip(&listed(&calls, group.calls.len()), 44), 44, Align::Left),
+        listed(&comms, group.comms.len()),
     )
 }
 

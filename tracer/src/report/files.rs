@@ -2,16 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::table::write_header;
+use super::table::{LISTED, listed, write_caveats, write_header};
 use crate::columns::{Align, Scope, age, clip, fit};
 use crate::group::{self, FileGroup};
 use crate::human;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
-use crate::trust;
-
-/// Syscalls and names that are listed for each file.
-const LISTED: usize = 3;
 
 /// Rows when nobody asks for another number.
 const ROWS: usize = 50;
@@ -43,24 +39,14 @@ pub fn write_files(
         let all: u64 = groups.iter().map(|group| group.on.calls).sum();
         writeln!(out, "  {:>11} calls on all of them", human::count(all))?;
     }
-    for word in trust::words(&snapshot.ledger).iter().filter(|word| word.severity > trust::Severity::Fine) {
-        writeln!(out, "\n! {}", word.sentence)?;
-    }
-    for notice in &run.notices {
-        writeln!(out, "! {}", human::safe_text(notice.as_bytes()))?;
-    }
-    Ok(())
+    write_caveats(out, snapshot, run)
 }
 
 fn row(group: &FileGroup) -> String {
     let count = |count: u64| human::short_count(count as f64);
-    let listed = |each: Vec<String>, of: usize| {
-        let more = if of > LISTED { format!(", +{}", of - LISTED) } else { String::new() };
-        each.join(", ") + &more
-    };
-    let calls =
+    let calls: Vec<String> =
         group.calls.iter().take(LISTED).map(|(name, calls)| format!("{name} {}", count(*calls))).collect();
-    let comms = group.comms.iter().take(LISTED).map(|(comm, _)| comm.to_string()).collect();
+    let comms: Vec<String> = group.comms.iter().take(LISTED).map(|(comm, _)| comm.to_string()).collect();
     let on = &group.on;
     let host = group
         .host
@@ -74,9 +60,9 @@ fn row(group: &FileGroup) -> String {
         on.quantile_ns(0.99).map_or_else(|| "-".to_owned(), human::duration),
         human::duration(on.max_ns),
         human::bytes(on.bytes),
-        fit(&clip(&listed(calls, group.calls.len()), 40), 40, Align::Left),
+        fit(&clip(&listed(&calls, group.calls.len()), 40), 40, Align::Left),
         on.names.label(on.file),
-        listed(comms, group.comms.len()),
+        listed(&comms, group.comms.len()),
     )
 }
 

@@ -80,6 +80,12 @@ pub fn write_tables_within(
     if snapshot.processes.iter().any(|process| process.calls.iter().any(columns::is_stuck)) {
         writeln!(out, "\n! before a row: a call is open for longer than 99 in 100 calls like it took")?;
     }
+    write_caveats(out, snapshot, run)?;
+    writeln!(out)
+}
+
+/// What stands between the figures and their being everything: losses, and what this host lacks.
+pub(super) fn write_caveats(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
     let words = trust::words(&snapshot.ledger);
     if words.iter().any(|word| word.severity > trust::Severity::Fine) || !run.notices.is_empty() {
         writeln!(out)?;
@@ -90,7 +96,16 @@ pub fn write_tables_within(
             writeln!(out, "! {}", human::safe_text(notice.as_bytes()))?;
         }
     }
-    writeln!(out)
+    Ok(())
+}
+
+/// Syscalls and names that are listed in a row.
+pub(super) const LISTED: usize = 3;
+
+/// The first names of so many, in one cell.
+pub(super) fn listed(each: &[String], of: usize) -> String {
+    let more = if of > LISTED { format!(", +{}", of - LISTED) } else { String::new() };
+    each.join(", ") + &more
 }
 
 pub(super) fn write_header(
