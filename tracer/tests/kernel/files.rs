@@ -54,12 +54,8 @@ both_families! {
         assert_eq!((rows[0].calls, &*rows[0].kind), (1_000, "socket"));
         assert_eq!(rows[0].peer.as_deref(), Some(&*format!("127.0.0.1:{port}")), "{:?}", rows[0]);
         assert!(rows[0].name.as_deref().is_some_and(|name| name.starts_with("tcp 127.0.0.1:")), "{:?}", rows[0]);
-        match &rows[0].peer_process {
-            Some(process) => assert_eq!((process.pid, &*process.comm), (oracle.pid, "oracle")),
-            // All processes are looked through for it. An emulated processor may take longer than the oracle lives:
-            // unknown then, but nobody else.
-            None => assert!(std::env::var_os("TRACER_EMULATED").is_some(), "it is itself"),
-        }
+        let process = rows[0].peer_process.as_ref().expect("it is itself");
+        assert_eq!((process.pid, &*process.comm), (oracle.pid, "oracle"));
 
         let replayed = run(&tracer(), &["report", "--json", &recording.text], None);
         let lines = replayed.stdout.lines().filter(|line| !line.contains("\"type\":\"recording\""));
