@@ -69,7 +69,7 @@ impl Finder {
         let found = self.sockets.find(&self.procfs, pid, file.ino)?;
         let process = found.peer_inode.and_then(|inode| {
             // Both ends of a connection may be its own.
-            self.holders.of(&self.procfs, inode, None)
+            self.holders.of(&self.procfs, inode, Some(pid), None)
         });
         let peer = found.peer.or(process.map(|_| Box::default()));
         Some(Known { name: found.name, peer: peer.map(|address| Peer { address, process }) })
@@ -78,7 +78,7 @@ impl Finder {
     fn pipe(&mut self, pid: u32, file: FileId, link: Vec<u8>) -> Known {
         // A FIFO has a path and is anybody's.
         let is_unnamed = link.starts_with(b"pipe:[");
-        let other = if is_unnamed { self.holders.of(&self.procfs, file.ino, Some(pid)) } else { None };
+        let other = if is_unnamed { self.holders.of(&self.procfs, file.ino, None, Some(pid)) } else { None };
         let peer = other.map(|process| Peer { address: Box::default(), process: Some(process) });
         Known { name: plain(link), peer }
     }

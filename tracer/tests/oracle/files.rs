@@ -17,10 +17,6 @@ const DELETED: usize = 101;
 /// Longer than an interval, so that in the next one names are asked for again.
 const PAUSE: Duration = Duration::from_millis(1_100);
 
-/// All descriptors of the host are looked through for the process at the other end of a socket, and then not again for
-/// twenty times as long as that took: seconds on an emulated processor.
-const SLOW_PAUSE: Duration = Duration::from_secs(10);
-
 /// Twice, `count` reads of each of two files through one descriptor, in turn; `count` reads of a deleted file; `count`
 /// messages to a socket of its own.
 pub(crate) fn files(tally: &mut Tally, count: u64) {
@@ -56,9 +52,6 @@ pub(crate) fn files(tally: &mut Tally, count: u64) {
     for _ in 0..count {
         assert_eq!(tally.call(libc::SYS_lseek, [DELETED, 0, libc::SEEK_SET as usize, 0, 0, 0]), 0);
         read(tally, DELETED);
-    }
-    if std::env::var_os("TRACER_EMULATED").is_some() {
-        thread::sleep(SLOW_PAUSE);
     }
     let message = b"0123456789";
     for _ in 0..count {
