@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// a comma list, or nothing for all that are known
     #[arg(long, value_name = "LIST", num_args = 0..=1, value_delimiter = ',', require_equals = false)]
     kernels: Option<Vec<String>>,
+    /// Of the kernel suite, run on these kernels only the tests whose names hold this
+    #[arg(long, value_name = "NAME", requires = "kernels")]
+    only: Option<String>,
 }
 
 /// Runs the verb, and prints the table of what ran.
@@ -32,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<Tally> {
     let mut tally = Tally::default();
     match &options.kernels {
         None => host(&mut tally),
-        Some(list) => kernels::run(list, &mut tally)?,
+        Some(list) => kernels::run(list, options.only.as_deref(), &mut tally)?,
     }
     // The result of the verb, so on stdout; nobody is left to tell when that is closed.
     let _ = writeln!(std::io::stdout().lock(), "{}", tally.table());

@@ -55,14 +55,15 @@ const NEEDED: [(&str, &str); 5] = [
     ("dpkg-deb", "dpkg"),
 ];
 
-/// Runs the suite on the kernels of `list`, or on all when it is empty, and adds a step for each.
+/// Runs the suite on the kernels of `list`, or on all when it is empty, and adds a step for each. With `only`, those of
+/// its tests whose names hold that.
 ///
 /// A kernel that was asked for by name and cannot be had is a failure; one of the default list is
 /// skipped, visibly.
 ///
 /// # Errors
 /// When `list` names a kernel that is not known, or the suite does not build.
-pub(crate) fn run(list: &[String], tally: &mut Tally) -> Result<()> {
+pub(crate) fn run(list: &[String], only: Option<&str>, tally: &mut Tally) -> Result<()> {
     let by_name = !list.is_empty();
     let kernels = select(list)?;
     if let Err(why) = can_boot() {
@@ -81,8 +82,13 @@ pub(crate) fn run(list: &[String], tally: &mut Tally) -> Result<()> {
     // What a test says must be on the console when a later one brings the machine down.
     arguments.push("--nocapture".to_owned());
     arguments.extend(kernel_suite::skip_arguments(&missing));
+    arguments.extend(only.map(str::to_owned));
     let initramfs = initramfs::pack(&suite, &arguments.join(" "), &directory)?;
-    let names = kernel_suite::names(&suite.listed);
+    let mut names = kernel_suite::names(&suite.listed);
+    names.retain(|name| only.is_none_or(|only| name.contains(only)));
+    if names.is_empty() {
+        bail!("no test of the kernel suite has {:?} in its name", only.unwrap_or_default());
+    }
     let left_out = kernel_suite::left_out(&names, &missing);
     for (name, why) in &left_out {
         say(format!("NOT RUN ({why}): {name}"));
