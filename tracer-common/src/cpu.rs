@@ -16,6 +16,8 @@ pub struct Cpu {
     pub last_super_block: u64,
     /// Its device.
     pub last_device: u64,
+    /// The tick of the kernel's clock in which that was read.
+    pub last_device_tick: u64,
     /// The writing end of its chunks of operands; positions are bytes.
     pub operands: Producer,
     /// Its counters.
@@ -27,6 +29,6 @@ pub struct Cpu {
 /// Words that fill a [`Cpu`] up to whole cache lines of 64 bytes, with one line between CPUs for processors
 /// that fetch lines in pairs.
 const PADDING: usize = WORDS.next_multiple_of(8) + 8 - WORDS;
-const WORDS: usize = COUNTERS + 3 + 2 * size_of::<Producer>() / 8;
+const WORDS: usize = COUNTERS + 4 + 2 * size_of::<Producer>() / 8;
 
 const _: () = assert!(size_of::<Cpu>().is_multiple_of(64));

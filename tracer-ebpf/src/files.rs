@@ -3,7 +3,7 @@
 
 use core::ptr::read_volatile;
 
-use aya_ebpf::helpers::{bpf_get_current_task, bpf_probe_read_kernel};
+use aya_ebpf::helpers::{bpf_get_current_task, bpf_jiffies64, bpf_probe_read_kernel};
 use tracer_common::config::INODE_BYTES;
 use tracer_common::record::{FileRecord, file_kind};
 
@@ -65,13 +65,18 @@ fn table(current: &Current) -> (u64, u32) {
     (typed(table, config!(offsets.table_files)), typed(table, config!(offsets.table_len)))
 }
 
-/// The device of a file system. Whether it is the one of last time is a compare, reading it is a helper call.
+/// The device of a file system. Whether it is the one of last time is a compare, reading it is a helper call; the tick is
+/// a load, as the verifier puts it in place. An address is another file system's only after it was unmounted and everybody
+/// that may have looked at it has gone, which no tick sees happen.
 #[inline(always)]
 fn device(cpu: &mut ThisCpu, super_block: u64) -> u32 {
-    if super_block != cpu.state.last_super_block {
+    // SAFETY: no arguments.
+    let tick = unsafe { bpf_jiffies64() };
+    if super_block != cpu.state.last_super_block || tick != cpu.state.last_device_tick {
         let device: u32 = at(super_block + u64::from(config!(offsets.super_block_device)));
         cpu.state.last_device = u64::from(device);
         cpu.state.last_super_block = super_block;
+        cpu.state.last_device_tick = tick;
     }
     cpu.state.last_device as u32
 }
