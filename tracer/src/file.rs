@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tracer_common::record::{FileRecord, file_kind};
 
 use crate::human::safe_text;
@@ -12,7 +13,7 @@ use crate::process::Comm;
 pub const MAX_NAME_BYTES: usize = 4096;
 
 /// What kind of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum FileKind {
     /// A pipe or FIFO.
@@ -69,7 +70,7 @@ impl FileKind {
 }
 
 /// The identity of an open file, for as long as it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FileId {
     /// What kind.
     pub kind: FileKind,
@@ -107,7 +108,7 @@ pub fn device(st_dev: u64) -> u32 {
 }
 
 /// What somebody found out about a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Known {
     /// Its path, or what stands for one: `pipe:[123]`, `epoll`, `tcp 10.0.0.1:40000`. Any bytes.
     pub name: Box<[u8]>,
@@ -116,7 +117,7 @@ pub struct Known {
 }
 
 /// The other end of a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Peer {
     /// Its address: `10.0.0.5:5432`, the path of a unix socket; empty where it has none.
     pub address: Box<[u8]>,
@@ -161,7 +162,7 @@ impl Known {
 
 /// The names that one identity had: a file can be renamed, and a number can be given to another file. Merging is
 /// associative and commutative: of several the first in order is kept, and that there were others.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Names {
     /// One of them; `None` while none is known.
     pub known: Option<Arc<Known>>,

@@ -3,6 +3,8 @@
 
 use std::slice;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tracer_common::bucket::{self, BUCKETS, GROUPING_POWER, SPILL_BUCKETS, SPILL_GROUPING_POWER};
 
 /// Filled buckets up to which the sparse form is kept; beyond it a dense array is cheaper to update.
@@ -62,6 +64,21 @@ impl PartialEq for Histogram {
 }
 
 impl Eq for Histogram {}
+
+/// As the pairs of its filled buckets, whatever its form.
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let pairs: Vec<(u16, u64)> = self.indexed().map(|(bucket, count)| (bucket as u16, count)).collect();
+        pairs.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let pairs = Vec::<(u16, u64)>::deserialize(from)?;
+        Self::from_indexed(pairs.into_iter()).ok_or_else(|| D::Error::custom("these are no buckets"))
+    }
+}
 
 impl Histogram {
     /// An empty histogram.

@@ -1,13 +1,16 @@
 //! The past, kept so that one can go back to it: the last intervals one by one, everything before them
 //! summed up. Bounded in time and in memory, the same for a recording, a pipe and a live run.
 
+mod past;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::aggregate::Aggregator;
-use crate::interval::{Cell, InFlight, Interval};
-use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::interval::Interval;
+use crate::process::{Comm, ProcessId};
 use crate::snapshot::Snapshot;
+use past::Past;
 
 /// How much of the past is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +19,22 @@ pub struct Limits {
     pub span_ns: u64,
     /// Memory of the intervals, in bytes, as far as it can be told.
     pub bytes: usize,
+    /// How much of it may go to those that are not packed, the newest. Packing takes a few milliseconds of CPU for a
+    /// thousand rows, and going back as much.
+    pub plain_bytes: usize,
 }
 
+impl Limits {
+    /// Fifteen minutes, 64 MiB, nothing packed: for what can be read again.
+    pub const OF_A_FILE: Self = Self { span_ns: SPAN_NS, bytes: 64 << 20, plain_bytes: 64 << 20 };
+}
+
+const SPAN_NS: u64 = 15 * 60 * 1_000_000_000;
+
 impl Default for Limits {
-    /// Fifteen minutes, 64 MiB.
+    /// Fifteen minutes, 40 MiB, of which a fifth is not packed: for what comes only once.
     fn default() -> Self {
-        Self { span_ns: 15 * 60 * 1_000_000_000, bytes: 64 << 20 }
+        Self { span_ns: SPAN_NS, bytes: 40 << 20, plain_bytes: 8 << 20 }
     }
 }
 
@@ -33,14 +46,26 @@ pub struct History {
     base: Aggregator,
     /// Number of the first kept interval.
     first: u64,
-    kept: VecDeque<Arc<Interval>>,
+    kept: VecDeque<Past>,
+    /// How many of them were packed, from the front.
+    packed: usize,
+    /// Memory of all of them, and of those that were not packed.
     bytes: usize,
+    plain_bytes: usize,
 }
 
 impl History {
     /// Nothing yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, base: Aggregator::new(), first: 0, kept: VecDeque::new(), bytes: 0 }
+        Self {
+            limits,
+            base: Aggregator::new(),
+            first: 0,
+            kept: VecDeque::new(),
+            packed: 0,
+            bytes: 0,
+            plain_bytes: 0,
+        }
     }
 
     /// Takes in the newest interval. At least the last one is always kept.
@@ -48,22 +73,44 @@ impl History {
         if interval.is_empty() {
             return;
         }
-        self.bytes += bytes_of(&interval);
         let since_ns = interval.end_ns.saturating_sub(self.limits.span_ns);
-        self.kept.push_back(interval);
+        let past = Past::new(interval);
+        self.bytes += past.bytes();
+        self.plain_bytes += past.bytes();
+        self.kept.push_back(past);
+        self.pack();
         while self.kept.len() > 1
-            && (self.bytes > self.limits.bytes || self.kept.front().is_some_and(|old| old.end_ns < since_ns))
+            && (self.bytes > self.limits.bytes
+                || self.kept.front().is_some_and(|old| old.end_ns() < since_ns))
             && let Some(old) = self.kept.pop_front()
         {
-            self.bytes -= bytes_of(&old);
-            self.base.merge(&old);
+            self.bytes -= old.bytes();
+            if self.packed > 0 {
+                self.packed -= 1;
+            } else {
+                self.plain_bytes -= old.bytes();
+            }
+            self.base.merge(&old.interval());
             self.first += 1;
         }
     }
 
-    /// The intervals that are kept, oldest first.
-    pub fn intervals(&self) -> impl DoubleEndedIterator<Item = &Arc<Interval>> + ExactSizeIterator {
-        self.kept.iter()
+    /// Packs the oldest that are not, but never the newest.
+    fn pack(&mut self) {
+        while self.plain_bytes > self.limits.plain_bytes && self.packed + 1 < self.kept.len() {
+            let past = &mut self.kept[self.packed];
+            let before = past.bytes();
+            past.pack();
+            self.bytes = self.bytes - before + past.bytes();
+            self.plain_bytes -= before;
+            self.packed += 1;
+        }
+    }
+
+    /// The intervals that are kept from number `from` on, oldest first.
+    pub fn intervals(&self, from: u64) -> impl Iterator<Item = Arc<Interval>> + '_ {
+        let from = (from.saturating_sub(self.first) as usize).min(self.kept.len());
+        self.kept.range(from..).map(Past::interval)
     }
 
     /// The names of processes that were told before what is kept.
@@ -73,12 +120,12 @@ impl History {
 
     /// The earliest moment that one can go back to; `None` while there is nothing.
     pub fn reach_ns(&self) -> Option<u64> {
-        self.kept.front().map(|interval| interval.end_ns)
+        self.kept.front().map(Past::end_ns)
     }
 
     /// The newest moment; `None` while there is nothing.
     pub fn end_ns(&self) -> Option<u64> {
-        self.kept.back().map(|interval| interval.end_ns)
+        self.kept.back().map(Past::end_ns)
     }
 
     /// How many intervals there ever were.
@@ -103,22 +150,8 @@ impl History {
 
     /// How many intervals had ended at this moment, at least those that can no longer be told apart.
     fn count_at(&self, time_ns: u64) -> u64 {
-        self.first + self.kept.partition_point(|interval| interval.end_ns <= time_ns) as u64
+        self.first + self.kept.partition_point(|past| past.end_ns() <= time_ns) as u64
     }
-}
-
-/// Memory of an interval, in bytes: an estimate that is not far too low.
-fn bytes_of(interval: &Interval) -> usize {
-    // Tables of hashes are at most seven eighths full and half empty after they grew.
-    const SLACK: usize = 2;
-    let cells: usize =
-        interval.cells.values().map(|cell| SLACK * size_of::<Cell>() + cell.heap_bytes()).sum();
-    let processes: usize = interval
-        .processes
-        .values()
-        .map(|info| SLACK * (size_of::<ProcessInfo>() + 16) + info.heap_bytes())
-        .sum();
-    size_of::<Interval>() + cells + processes + interval.in_flight.len() * size_of::<InFlight>()
 }
 
 /// A moment of the past and everything up to it.
@@ -164,8 +197,8 @@ impl Playhead {
             self.next = history.first;
         }
         let (from, to) = ((self.next - history.first) as usize, (count - history.first) as usize);
-        for interval in history.kept.range(from..to) {
-            self.aggregator.merge(interval);
+        for past in history.kept.range(from..to) {
+            self.aggregator.merge(&past.interval());
         }
         self.next = count;
     }
@@ -217,9 +250,9 @@ mod tests {
         #[test]
         fn wherever_one_went_the_figures_are_those_of_folding_straight_there(
             run in any_run(), moves in proptest::collection::vec(any_move(), 0..40),
-            span_ns in 500u64..30_000, bytes in 1_000usize..200_000,
+            span_ns in 500u64..30_000, bytes in 1_000usize..200_000, plain_bytes in 0usize..50_000,
         ) {
-            let mut history = History::new(Limits { span_ns, bytes });
+            let mut history = History::new(Limits { span_ns, bytes, plain_bytes });
             let mut playhead = Playhead::new();
             let mut coming = run.iter().cloned().map(Arc::new);
             for one in moves {
@@ -235,7 +268,10 @@ mod tests {
                 }
                 prop_assert_eq!(playhead.snapshot(), straight.snapshot());
                 prop_assert!(history.is_empty() || history.reach_ns() <= history.end_ns());
-                prop_assert!(history.bytes <= bytes || history.intervals().len() == 1);
+                prop_assert!(history.bytes <= bytes || history.kept.len() == 1);
+                prop_assert!(history.plain_bytes <= plain_bytes || history.packed + 1 >= history.kept.len());
+                let plain: usize = history.kept.range(history.packed..).map(Past::bytes).sum();
+                prop_assert_eq!(history.plain_bytes, plain);
             }
         }
     }
@@ -243,7 +279,7 @@ mod tests {
     #[test]
     fn what_is_older_than_the_span_is_summed_up_and_can_no_longer_be_reached() {
         let second = 1_000_000_000;
-        let mut history = History::new(Limits { span_ns: 10 * second, bytes: 1 << 30 });
+        let mut history = History::new(Limits { span_ns: 10 * second, bytes: 1 << 30, plain_bytes: 1 << 30 });
         for at in 1..=60 {
             history.push(Arc::new(Interval {
                 start_ns: at * second,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use tracer_common::abi::Abi;
 use tracer_common::outcome::Outcome;
 
@@ -26,16 +27,32 @@ pub use slowest::SlowCall;
 pub use threads::ThreadFigures;
 
 /// A syscall by its table and number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallKey {
     /// Table.
+    #[serde(with = "abi")]
     pub abi: Abi,
     /// Number in that table; any value.
     pub nr: i32,
 }
 
+/// The number of a table: [`Abi`] is of the kernel side too, which has no serde.
+mod abi {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use tracer_common::abi::Abi;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    pub(super) fn serialize<S: Serializer>(abi: &Abi, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u8(*abi as u8)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Abi, D::Error> {
+        Abi::from_u8(u8::deserialize(from)?).ok_or_else(|| D::Error::custom("no table has this number"))
+    }
+}
+
 /// Whose call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CellKey {
     /// The process.
     pub process: ProcessId,
@@ -44,7 +61,7 @@ pub struct CellKey {
 }
 
 /// The aggregate of one syscall of one process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// Calls that ended in whatever way, including the four kinds below.
     pub calls: u64,
@@ -161,7 +178,7 @@ impl Cell {
 }
 
 /// A call that has not returned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct InFlight {
     /// The process.
     pub process: ProcessId,
@@ -182,7 +199,7 @@ pub struct InFlight {
 }
 
 /// A slice of time. Times are `CLOCK_MONOTONIC`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// Start; 0 in an empty interval.
     pub start_ns: u64,

@@ -6,12 +6,14 @@ use std::fmt;
 mod account;
 
 pub use account::{ACCOUNT, Item, Role};
+use serde::{Deserialize, Serialize};
 use tracer_common::ledger::{COUNTERS, Counter};
 
 /// Counters of a span of time. Adding two spans gives the longer span.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerCounts {
     /// The BPF programs' counters, summed over CPUs; indexed by [`Counter`].
+    #[serde(with = "counters")]
     pub kernel: [u64; COUNTERS],
     /// Runs of the enter program that the kernel skipped (`recursion_misses`).
     pub missed_enter: u64,
@@ -27,6 +29,22 @@ pub struct LedgerCounts {
     /// Calls that a recording of events has no row for, because its writer was too slow: they are in its
     /// cells, and in no other figure is anything missing.
     pub recorder_overflow: u64,
+}
+
+/// The counters as a list: serde knows arrays of up to 32.
+mod counters {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    use super::COUNTERS;
+
+    pub(super) fn serialize<S: Serializer>(counts: &[u64; COUNTERS], to: S) -> Result<S::Ok, S::Error> {
+        counts.as_slice().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u64; COUNTERS], D::Error> {
+        let counts = Vec::<u64>::deserialize(from)?;
+        counts.try_into().map_err(|_| D::Error::custom("another number of counters"))
+    }
 }
 
 /// One identity of the ledger that does not hold.

@@ -198,10 +198,9 @@ impl Watched {
             self.slices.pop_front();
             self.first += 1;
         }
-        let known = self.slices.len();
-        self.slices.extend(
-            history.intervals().skip(known).map(|interval| Slice::of(interval, self.wanted.selection)),
-        );
+        let next = self.first + self.slices.len() as u64;
+        self.slices
+            .extend(history.intervals(next).map(|interval| Slice::of(&interval, self.wanted.selection)));
     }
 
     /// What is kept up to this moment.
@@ -305,7 +304,8 @@ mod tests {
     }
 
     fn history_of(intervals: impl IntoIterator<Item = Arc<Interval>>) -> History {
-        let mut history = History::new(Limits { span_ns: u64::MAX, bytes: usize::MAX });
+        let mut history =
+            History::new(Limits { span_ns: u64::MAX, bytes: usize::MAX, plain_bytes: usize::MAX });
         intervals.into_iter().for_each(|interval| history.push(interval));
         history
     }
@@ -363,7 +363,7 @@ mod tests {
             run in (1usize..20).prop_flat_map(|len| (0..len as u64).map(any_interval).collect::<Vec<_>>()),
             columns in 1u16..40, span_ns in 500u64..30_000, steps in proptest::collection::vec(1usize..4, 1..20),
         ) {
-            let mut history = History::new(Limits { span_ns, bytes: usize::MAX });
+            let mut history = History::new(Limits { span_ns, bytes: usize::MAX, plain_bytes: 10_000 });
             let mut grown = Watched::new(Wanted { selection: Selection::default(), columns });
             let mut coming = run.iter().cloned().map(Arc::new);
             for step in steps {
@@ -373,9 +373,10 @@ mod tests {
             let at_once = watched(&history, Selection::default(), columns);
             prop_assert_eq!(grown.over_time(u64::MAX), at_once.clone());
             let works = |key: &CellKey| !syscalls::waits_by_design(key.call);
-            let calls: u64 = history.intervals()
-                .flat_map(|interval| interval.cells.iter().filter(|(key, _)| works(key)).map(|(_, cell)| cell.calls))
-                .sum();
+            let calls_of = |interval: &Interval| -> u64 {
+                interval.cells.iter().filter(|(key, _)| works(key)).map(|(_, cell)| cell.calls).sum()
+            };
+            let calls: u64 = history.intervals(0).map(|interval| calls_of(&interval)).sum();
             let shown: f64 = at_once.columns.iter().map(|column| column.calls).sum();
             prop_assert!((shown - calls as f64).abs() < 1e-3, "{} of {}", shown, calls);
             prop_assert!(at_once.columns.len() <= usize::from(columns));

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::human;
 use crate::who::Who;
 
 /// A process for as long as it lives. The start time tells apart two processes that had the same PID.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
     /// Thread group id as the tracer's own PID namespace shows it; 0 for rows that stand for many.
     pub pid: u32,
@@ -17,7 +19,7 @@ pub struct ProcessId {
 }
 
 /// A process or thread name as the kernel has it: up to 15 bytes, any bytes.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Comm([u8; 16]);
 
 impl Comm {
@@ -74,7 +76,7 @@ impl fmt::Debug for Comm {
 pub type ThreadNames = Arc<BTreeMap<u32, Comm>>;
 
 /// The descriptors of a process when they were counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptors {
     /// How many it had open.
     pub open: u64,
@@ -90,7 +92,7 @@ impl fmt::Display for Descriptors {
 }
 
 /// What is known of a process beside its calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {
     /// Its name now, or when it ended.
     pub comm: Comm,

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// Most bytes of a command line that are kept.
 pub const MAX_CMDLINE_BYTES: usize = 1024;
 
@@ -10,7 +12,7 @@ pub const MAX_CMDLINE_BYTES: usize = 1024;
 pub const MAX_CGROUP_BYTES: usize = 1024;
 
 /// A process as it presented itself when it was looked at. Whatever could not be read is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// The process that started it, or that inherited it, in the tracer's PID namespace; 0 for none there.
     pub ppid: u32,

@@ -129,7 +129,8 @@ pub(super) fn show(tape: Tape, screen: ScreenSettings) -> Result<u8> {
         let (versus, versus_shown) = watch::channel(None);
         let (requests, to_player) = mpsc::channel(REQUESTS);
         let outputs = Outputs { snapshots, status, timelines, over_times, versus };
-        let player = Player::new(tape, Limits::default(), outputs).context("cannot start a thread")?;
+        let limits = if tape.is_rewindable() { Limits::OF_A_FILE } else { Limits::default() };
+        let player = Player::new(tape, limits, outputs).context("cannot start a thread")?;
         let handle = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("replay".to_owned())

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::operand::Kept;
 
 /// How many are kept for each errno.
@@ -20,7 +22,7 @@ const ERRNOS: usize = 16;
 pub const MOST_BYTES: usize = 200;
 
 /// Something that calls failed on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
     /// How they failed.
     pub errno: u16,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use tracer_common::bucket;
 use tracer_common::outcome::Outcome;
 
@@ -22,7 +23,7 @@ pub type Latencies = Vec<(u8, u64)>;
 const _: () = assert!(bucket::buckets(GROUPING_POWER) <= 1 << 8);
 
 /// What one call was on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct On {
     /// The descriptor.
     pub fd: i32,
@@ -33,7 +34,7 @@ pub struct On {
 }
 
 /// What the calls of a cell on one file came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnFile {
     /// The file.
     pub file: FileId,

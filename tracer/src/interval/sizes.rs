@@ -1,11 +1,13 @@
 //! How much calls moved, for those whose return value says it.
 
+use serde::{Deserialize, Serialize};
+
 /// Calls that move fewer bytes are small.
 pub const SMALL_BYTES: u64 = 64;
 
 /// What calls moved that returned a number of bytes. Calls that moved nothing (end of file), that failed, or that were
 /// only counted under overload are not in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Calls that moved something.
     pub calls: u64,

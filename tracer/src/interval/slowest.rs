@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::On;
 use crate::file::{FileId, Names};
 use crate::operand::Kept;
@@ -14,7 +16,7 @@ pub const IN_CELL: usize = 4;
 pub const IN_RUN: usize = 8;
 
 /// One completed call.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SlowCall {
     /// Enter to exit.
     pub latency_ns: u64,

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tracer_common::outcome::Outcome;
 
 /// Threads that are told apart in a cell that is being filled, and in one syscall of a process over a run.
 pub const MAX_THREADS: usize = 1024;
 
 /// What one thread has of a cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadFigures {
     /// The thread, as the tracer's PID namespace shows it.
     pub tid: u32,

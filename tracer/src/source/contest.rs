@@ -61,8 +61,8 @@ impl Contest {
     pub fn of_history(serial: u64, spans: Spans, about: &About, clock: Clock, history: &History) -> Self {
         let mut split = split_of(spans, about, clock);
         split.name(history.names());
-        for interval in history.intervals() {
-            split.add(interval);
+        for interval in history.intervals(0) {
+            split.add(&interval);
         }
         Self::new(serial, Some(split), None)
     }

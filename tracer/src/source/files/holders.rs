@@ -136,7 +136,7 @@ mod tests {
         let inode = inode_in(link.expect("it is open").as_os_str().as_encoded_bytes()).expect("a socket");
         let procfs = Procfs::default();
         let mut holders =
-            Holders { host: Some(Instant::now() + Duration::from_secs(60)), ..Holders::default() };
+            Holders { host: Some(Instant::now() + Duration::from_mins(1)), ..Holders::default() };
         assert_eq!(holders.of(&procfs, inode, None, None), None, "nothing was looked at");
         assert_eq!(holders.of(&procfs, inode, Some(this), None).map(|(pid, _)| pid), Some(this));
         assert_eq!(holders.of(&procfs, inode, Some(this), Some(this)), None, "nobody else has it");
