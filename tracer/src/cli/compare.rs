@@ -16,7 +16,7 @@ Examples:
   tracer compare before.arrows after.arrows       did the fix help?
   tracer compare day.arrows --at deployed         before and after a mark (`tracer mark`)
   tracer compare day.arrows --before-span 14:00..14:05 --after-span 14:20..14:25
-  tracer compare --before a1.arrows a2.arrows --after b1.arrows b2.arrows
+  tracer compare --before a1 a2 a3 --after b1 b2 b3   several runs of each, recorded in turn
   tracer compare a b --fail-on 'p99(fsync) > +20%' --fail-on 'new errno ENOSPC'
   tracer compare a b --markdown > change.md
 

@@ -1,13 +1,20 @@
 //! Block bootstrap of one row of one side: how much would its figures differ if the same program had been
-//! recorded at another time?
+//! recorded at another time? And, where a side has several recordings: how much do these differ?
 //!
 //! Calls are not independent (they come in bursts, neighbours resemble each other), so a test over calls
 //! would be sure of anything. What is drawn, with replacement, is blocks of successive slices of time
 //! (circular moving blocks), long enough that two of them hardly depend on each other. A draw is the sum of
 //! its blocks' histograms and counters, and every figure is worked out of it as it is of the whole.
+//!
+//! Blocks tell how unsteady a run is while it lasts. What makes one run differ from the next (where its pages and
+//! files came to lie, what else the machine did) is the same in all blocks of a recording, so no draw of them
+//! shows it. Several recordings do: each is left out once, and every figure worked out of the others (jackknife).
+
+use std::ops::Range;
 
 use super::quantile::Ladder;
-use super::side::{Row, Slice};
+use super::row::Row;
+use super::side::Slice;
 use super::{QUANTILE_COUNT, QUANTILES};
 
 /// Slices below which autocorrelation cannot be told and blocks would be too few.
@@ -18,9 +25,9 @@ const FIXED: usize = 5;
 
 /// One row of one side as the bootstrap wants it.
 pub(super) struct Blocks {
-    /// Slices.
-    slices: usize,
-    /// Slices in a block.
+    /// The slices of each recording.
+    recordings: Vec<Range<usize>>,
+    /// Slices in a block, where a recording has as many.
     pub(super) length: usize,
     /// By how much the variance of drawn latencies falls short of the true one for cutting what hangs together
     /// at the ends of blocks.
@@ -29,7 +36,7 @@ pub(super) struct Blocks {
     pub(super) rate_shortfall: f64,
     columns: usize,
     errnos: usize,
-    /// Sum over the block that starts at each slice: `slices` rows of `columns`. Single precision: one part
+    /// Sum over the block that starts at each slice: a row of `columns` for each slice. Single precision: one part
     /// in ten million is nothing beside what the bootstrap measures, and it sums four at a time.
     sums: Vec<f32>,
     /// Bounds of the buckets behind the last columns.
@@ -97,8 +104,13 @@ impl Blocks {
                 table[slice as usize * columns + FIXED + at] = count as f32;
             }
         }
+        let mut recordings = Vec::new();
+        for one in slices.chunk_by(|a, b| a.recording == b.recording) {
+            let start = recordings.last().map_or(0, |last: &Range<usize>| last.end);
+            recordings.push(start..start + one.len());
+        }
         let mut blocks = Self {
-            slices: n,
+            recordings,
             length: 1,
             shortfall: 1.0,
             rate_shortfall: 1.0,
@@ -109,19 +121,15 @@ impl Blocks {
         };
         if n >= MIN_SLICES {
             let of_latency = blocks.correlation_at(0.5).max(blocks.correlation_at(0.9));
+            let each = n as f64 / blocks.recordings.len() as f64;
             let [of_latency, of_rate] =
-                [of_latency, blocks.correlation_of_rate()].map(|found| unbiased(found, n as f64));
+                [of_latency, blocks.correlation_of_rate()].map(|found| unbiased(found, each));
             let length = suitable_length(n, of_latency.max(of_rate));
             blocks.shortfall = shortfall(length, of_latency);
             blocks.rate_shortfall = shortfall(length, of_rate);
             blocks.join(length);
         }
         blocks
-    }
-
-    /// How many blocks make a draw as long as the side.
-    pub(super) fn count(&self) -> usize {
-        self.slices.div_ceil(self.length)
     }
 
     /// Correlation of neighbouring slices in what moves the quantile: by how many calls more than expected
@@ -146,52 +154,89 @@ impl Blocks {
                 below >= quantile * calls
             })
             .unwrap_or(0);
-        let share = below / calls;
-        lag_one(self.sums.chunks_exact(self.columns).map(|line| {
+        self.lag_one_within(|line| {
             let low: f32 = line[first..=first + upto].iter().sum();
             let all: f32 = line[first..].iter().sum();
-            f64::from(low) - share * f64::from(all)
-        }))
+            [low, all].map(f64::from)
+        })
     }
 
     fn correlation_of_rate(&self) -> f64 {
-        let (time, calls) = self
-            .sums
-            .chunks_exact(self.columns)
-            .fold((0.0, 0.0), |(time, calls), line| (time + f64::from(line[0]), calls + f64::from(line[1])));
-        if time == 0.0 {
-            return 0.0;
-        }
-        let rate = calls / time;
-        lag_one(
-            self.sums.chunks_exact(self.columns).map(|line| f64::from(line[1]) - rate * f64::from(line[0])),
-        )
+        self.lag_one_within(|line| [line[1], line[0]].map(f64::from))
     }
 
-    /// Turns single slices into blocks of `length`, one from each slice on, past the end from the beginning.
+    /// Correlation of neighbouring slices of a recording in a share: `of` gives part and whole of a slice, and
+    /// what is correlated is by how much the part exceeds what it is in that recording.
+    fn lag_one_within(&self, of: impl Fn(&[f32]) -> [f64; 2]) -> f64 {
+        let (mut squares, mut products) = (0.0, 0.0);
+        for recording in &self.recordings {
+            let lines = &self.sums[recording.start * self.columns..recording.end * self.columns];
+            let lines = || lines.chunks_exact(self.columns).map(&of);
+            let (part, whole) = lines().fold((0.0, 0.0), |sum, [part, whole]| (sum.0 + part, sum.1 + whole));
+            let share = if whole == 0.0 { 0.0 } else { part / whole };
+            let [more_squares, more_products] = lag_one(lines().map(|[part, whole]| part - share * whole));
+            squares += more_squares;
+            products += more_products;
+        }
+        if squares == 0.0 { 0.0 } else { products / squares }
+    }
+
+    /// Turns single slices into blocks of `length`, one from each slice on, past the end of a recording from its
+    /// beginning.
     fn join(&mut self, length: usize) {
         if length < 2 {
             return;
         }
-        let (n, columns) = (self.slices, self.columns);
-        let mut sums = vec![0f32; n * columns];
-        for (start, sum) in sums.chunks_exact_mut(columns).enumerate() {
-            for at in start..start + length {
-                add(sum, &self.sums[at % n * columns..][..columns]);
+        let columns = self.columns;
+        let mut sums = vec![0f32; self.sums.len()];
+        for recording in &self.recordings {
+            for start in recording.clone() {
+                let sum = &mut sums[start * columns..][..columns];
+                for at in start..start + length.min(recording.len()) {
+                    let at = recording.start + (at - recording.start) % recording.len();
+                    add(sum, &self.sums[at * columns..][..columns]);
+                }
             }
         }
         self.sums = sums;
         self.length = length;
     }
 
-    /// One draw. `sum` is room for it, kept between draws.
+    /// One draw, of as many slices of each recording as it has. `sum` is room for it, kept between draws.
     pub(super) fn draw(&self, rng: &mut fastrand::Rng, sum: &mut Vec<f32>) -> Draw {
         sum.clear();
         sum.resize(self.columns, 0.0);
-        for _ in 0..self.count() {
-            let at = rng.usize(0..self.slices);
-            add(sum, &self.sums[at * self.columns..][..self.columns]);
+        for recording in &self.recordings {
+            for _ in 0..recording.len().div_ceil(self.length.min(recording.len())) {
+                let at = rng.usize(recording.clone());
+                add(sum, &self.sums[at * self.columns..][..self.columns]);
+            }
         }
+        self.figures(sum)
+    }
+
+    /// The figures without each recording in turn; none when there is but one. Circular blocks hold every slice equally
+    /// often, so sums of blocks are in proportion to sums of slices.
+    pub(super) fn leaving_one_out(&self) -> Vec<Draw> {
+        if self.recordings.len() < 2 {
+            return Vec::new();
+        }
+        let out = |left: usize| {
+            let mut sum = vec![0f32; self.columns];
+            for (_, recording) in self.recordings.iter().enumerate().filter(|&(at, _)| at != left) {
+                let mut whole = vec![0f32; self.columns];
+                for at in recording.clone() {
+                    add(&mut whole, &self.sums[at * self.columns..][..self.columns]);
+                }
+                let times = self.length.min(recording.len()) as f32;
+                sum.iter_mut().zip(whole).for_each(|(sum, more)| *sum += more / times);
+            }
+            self.figures(&sum)
+        };
+        (0..self.recordings.len()).map(out).collect()
+    }
+
+    fn figures(&self, sum: &[f32]) -> Draw {
         let [time, calls, errors, timed, total] = [sum[0], sum[1], sum[2], sum[3], sum[4]].map(f64::from);
         let share = |count: f64| if calls > 0.0 { count / calls } else { 0.0 };
         Draw {
@@ -209,7 +254,7 @@ impl Blocks {
 /// The autocorrelation behind one found in `slices` slices: with few of them it comes out too low (Kendall
 /// 1954). 0 to 0.9.
 fn unbiased(found: f64, slices: f64) -> f64 {
-    ((slices * found + 1.0) / (slices - 4.0)).clamp(0.0, 0.9)
+    ((slices * found + 1.0) / (slices - 4.0).max(1.0)).clamp(0.0, 0.9)
 }
 
 /// Block length for the dependence between `slices`: the cube root of their number, longer when they are
@@ -244,8 +289,8 @@ fn add(sum: &mut [f32], more: &[f32]) {
     }
 }
 
-/// Autocorrelation at lag one of deviations whose mean is 0 by construction.
-fn lag_one(deviations: impl Iterator<Item = f64>) -> f64 {
+/// Sums of the squares of deviations whose mean is 0 by construction, and of the products of neighbours.
+fn lag_one(deviations: impl Iterator<Item = f64>) -> [f64; 2] {
     let (mut squares, mut products, mut last) = (0.0, 0.0, None);
     for deviation in deviations {
         squares += deviation * deviation;
@@ -254,7 +299,7 @@ fn lag_one(deviations: impl Iterator<Item = f64>) -> f64 {
         }
         last = Some(deviation);
     }
-    if squares == 0.0 { 0.0 } else { products / squares }
+    [squares, products]
 }
 
 #[cfg(test)]
@@ -263,9 +308,13 @@ mod tests {
 
     #[test]
     fn correlated_series_are_recognised() {
+        let correlation = |series: &mut dyn Iterator<Item = f64>| {
+            let [squares, products] = lag_one(series);
+            products / squares
+        };
         let mut rng = fastrand::Rng::with_seed(1);
         let white: Vec<f64> = (0..2000).map(|_| rng.f64() - 0.5).collect();
-        assert!(lag_one(white.iter().copied()).abs() < 0.07);
+        assert!(correlation(&mut white.iter().copied()).abs() < 0.07);
         let mut level = 0.0;
         let red: Vec<f64> = white
             .iter()
@@ -274,6 +323,6 @@ mod tests {
                 level
             })
             .collect();
-        assert!((lag_one(red.into_iter()) - 0.8).abs() < 0.06);
+        assert!((correlation(&mut red.into_iter()) - 0.8).abs() < 0.06);
     }
 }

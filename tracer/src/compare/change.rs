@@ -12,7 +12,7 @@ use crate::syscalls;
 use super::effect::Effect;
 use super::side::{About, By, InFlightAtEnd, Key, Side};
 use super::warnings::Warning;
-use super::{JUDGED, QUANTILE_COUNT, Thresholds};
+use super::{JUDGED, MIN_RECORDINGS, QUANTILE_COUNT, Thresholds};
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,13 @@ pub struct Comparison {
     pub summary: Vec<String>,
 }
 
+impl Comparison {
+    /// Whether intervals and verdicts allow for how much one recording differs from the next.
+    pub fn knows_recordings(&self) -> bool {
+        self.before.recordings + self.after.recordings >= MIN_RECORDINGS
+    }
+}
+
 /// A side as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SideFigures {
@@ -46,6 +53,8 @@ pub struct SideFigures {
     pub intervals: u64,
     /// Slices of time that they were joined into.
     pub slices: usize,
+    /// Recordings that they are from.
+    pub recordings: usize,
     /// Calls in the figures.
     pub calls: u64,
     /// Calls that are in no figure.
@@ -61,6 +70,7 @@ impl SideFigures {
             duration_ns: side.duration_ns(),
             intervals: side.intervals(),
             slices: side.slices().len(),
+            recordings: side.recordings(),
             calls: side.calls(),
             missing: side.ledger().calls_missing(),
             loss: side.loss(),

@@ -6,7 +6,7 @@ use crate::human;
 
 use super::change::Change;
 use super::side::InFlightAtEnd;
-use super::words::{interval_words, latencies, pair, rate_words, share_words, verdict_words};
+use super::words::{interval_words, latencies, pair, rate_words, share_words, time_words, verdict_words};
 
 /// One column: what is in it, and how soon it goes where there is no room for all.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +43,7 @@ static CALLS: [Column; 15] = [
         }
         pair(Some(share_words(row.errors.share_before)), Some(share_words(row.errors.share_after)))
     }),
-    column("TIME/s", 14, 3, |row| {
-        let of = |calls: u64, time: f64| (calls > 0 && time > 0.0).then_some(time);
-        latencies(of(row.before.calls, row.before.time_per_s), of(row.after.calls, row.after.time_per_s))
-    }),
+    column("TIME/s", 14, 3, time_words),
     column("p50", 14, 0, |row| quantile(row, 0)),
     column("p90", 14, 5, |row| quantile(row, 1)),
     column("p99", 14, 0, |row| quantile(row, 2)),

@@ -2,20 +2,24 @@
 //! how sure that is, and what stands in the way of saying so.
 //!
 //! Every latency ratio carries an interval from a block bootstrap over slices of time (`bootstrap`), because
-//! calls are not independent of each other. A verdict wants three things: the interval excludes no change,
+//! calls are not independent of each other; where the sides have several recordings, these say how much one run
+//! differs from the next, and no interval is narrower than that makes it. A verdict wants three things: the interval excludes no change,
 //! the change is as large as the threshold, and it survives the correction for how many rows were looked at.
 //! All ratios are held as logarithms, so that swapping the sides mirrors every figure.
 
 mod bootstrap;
 mod change;
 pub mod columns;
+mod drawn;
 pub mod effect;
 mod errors;
 pub mod gate;
 mod measure;
 mod quantile;
+mod row;
 mod side;
 mod split;
+mod spread;
 mod student;
 mod summary;
 mod verdict;
@@ -57,6 +61,9 @@ pub const JUDGED: usize = 3;
 
 /// Rows up to which each gets all draws: beyond, nobody reads that far, and somebody waits.
 pub const FULL_ROWS: usize = 50;
+
+/// Recordings of both sides together from which it is known how much they differ from each other.
+pub const MIN_RECORDINGS: usize = 4;
 
 /// What counts as a change, and as enough evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,11 +2,11 @@
 //! of time. The slices are what the bootstrap draws from. Memory is bounded: past [`MAX_SLICES`] neighbouring
 //! slices join, past [`MAX_ROWS`] rows of further names share one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 use tracer_common::ledger::Counter;
 
 use crate::histogram::Histogram;
@@ -15,6 +15,8 @@ use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::Meta;
 use crate::syscalls;
+
+use super::row::Row;
 
 /// Slices kept at most; an hour at 1 s then has slices of 16 s.
 const MAX_SLICES: usize = 256;
@@ -101,6 +103,8 @@ pub struct About {
     pub host: String,
     /// Boot of that host; empty when not known.
     pub boot_id: String,
+    /// When the (first) recording began, on `CLOCK_MONOTONIC` of that boot.
+    pub start_ns: u64,
     /// Kernel release.
     pub kernel: String,
     /// Machine architecture.
@@ -124,6 +128,7 @@ impl About {
             label,
             host: meta.host.clone(),
             boot_id: meta.boot_id.clone(),
+            start_ns: meta.start_ns,
             kernel: meta.kernel.clone(),
             arch: meta.arch.clone(),
             cpus: meta.cpus,
@@ -150,6 +155,8 @@ pub struct Side {
     open_intervals: u32,
     intervals_per_slice: u32,
     intervals: u64,
+    /// The recording that is being read.
+    recording: u32,
     names: FxHashMap<ProcessId, Named>,
     /// Paths, where rows are by cgroup.
     cgroups: FxHashMap<CgroupKey, Arc<str>>,
@@ -168,6 +175,8 @@ pub struct Slice {
     pub start_ns: u64,
     /// Time it covers; gaps between intervals are not in it.
     pub duration_ns: u64,
+    /// Which recording of the side it is from, counted from 0.
+    pub recording: u32,
 }
 
 /// The calls of a row that had not returned at the end of a side.
@@ -177,167 +186,6 @@ pub struct InFlightAtEnd {
     pub calls: u64,
     /// Age of the oldest.
     pub oldest_ns: u64,
-}
-
-/// The calls of one row, whole and by slice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Row {
-    /// All of them; the histogram once the side is finished.
-    pub(super) total: Cell,
-    has_latencies: bool,
-    /// Those slices in which there were any, in order.
-    pub(super) parts: Vec<Part>,
-    /// (bucket, calls) of all parts, one part after the other.
-    pub(super) buckets: Vec<(u16, u32)>,
-    /// (slice, errno, calls), in order.
-    pub(super) errnos: Vec<(u32, u16, u64)>,
-    /// The slice that is being filled.
-    open: Open,
-}
-
-/// What a row gathers for the slice that is being filled. Its histogram stays a short sorted list: a dense one
-/// for each row and slice would cost more to clear and to read than to fill.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Open {
-    part: Part,
-    buckets: Vec<(u16, u32)>,
-    errnos: BTreeMap<u16, u64>,
-    /// Room to merge in.
-    spare: Vec<(u16, u32)>,
-}
-
-/// The calls of one row in one slice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Part {
-    pub(super) slice: u32,
-    pub(super) calls: u64,
-    pub(super) errors: u64,
-    /// Calls whose time is in `total_ns`.
-    pub(super) timed: u64,
-    pub(super) total_ns: u64,
-    /// Where its buckets end in `Row::buckets`; they begin where those of the part before end.
-    pub(super) buckets_end: usize,
-}
-
-impl Row {
-    /// Adds the calls of an interval to the slice that is being filled.
-    fn add(&mut self, cell: &Cell) {
-        let total = &mut self.total;
-        total.calls += cell.calls;
-        total.interrupted += cell.interrupted;
-        total.denied += cell.denied;
-        total.no_return += cell.no_return;
-        total.died += cell.died;
-        total.total_ns += cell.total_ns;
-        let open = &mut self.open;
-        let mut errors = 0;
-        for (&errno, &count) in &cell.errors {
-            *total.errors.entry(errno).or_default() += count;
-            *open.errnos.entry(errno).or_default() += count;
-            errors += count;
-        }
-        let completed = cell.latencies.count();
-        if completed > 0 {
-            total.note_extremes(cell.min_ns, cell.max_ns, !self.has_latencies);
-            self.has_latencies = true;
-            open.spare.clear();
-            let more = cell
-                .latencies
-                .indexed()
-                .map(|(bucket, count)| (bucket as u16, count.try_into().unwrap_or(u32::MAX)));
-            merge_buckets(&mut open.spare, &open.buckets, more);
-            std::mem::swap(&mut open.spare, &mut open.buckets);
-        }
-        open.part.calls += cell.calls;
-        open.part.errors += errors;
-        open.part.timed += completed + cell.interrupted;
-        open.part.total_ns += cell.total_ns;
-    }
-
-    /// Ends the slice that is being filled.
-    fn close(&mut self, slice: u32) {
-        let part = std::mem::take(&mut self.open.part);
-        if part.calls == 0 {
-            return;
-        }
-        self.buckets.append(&mut self.open.buckets);
-        let errnos = std::mem::take(&mut self.open.errnos);
-        self.errnos.extend(errnos.into_iter().map(|(errno, count)| (slice, errno, count)));
-        self.parts.push(Part { slice, buckets_end: self.buckets.len(), ..part });
-    }
-
-    /// The parts, each with its buckets.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (&Part, &[(u16, u32)])> {
-        let starts = std::iter::once(0).chain(self.parts.iter().map(|part| part.buckets_end));
-        self.parts.iter().zip(starts).map(|(part, start)| (part, &self.buckets[start..part.buckets_end]))
-    }
-
-    /// Slices in which a call completed.
-    pub(super) fn slices_with_latencies(&self) -> usize {
-        self.parts().filter(|(_, buckets)| !buckets.is_empty()).count()
-    }
-
-    /// Joins slices 0 and 1, 2 and 3, and so on.
-    fn join_neighbours(&mut self) {
-        let total = std::mem::take(&mut self.total);
-        let open = std::mem::take(&mut self.open);
-        let mut joined = Self { total, open, has_latencies: self.has_latencies, ..Self::default() };
-        for (part, buckets) in self.parts() {
-            let slice = part.slice / 2;
-            match joined.parts.last().copied() {
-                Some(last) if last.slice == slice => {
-                    let start =
-                        joined.parts.len().checked_sub(2).map_or(0, |at| joined.parts[at].buckets_end);
-                    let first = joined.buckets.split_off(start);
-                    merge_buckets(&mut joined.buckets, &first, buckets.iter().copied());
-                    let merged = Part {
-                        slice,
-                        calls: last.calls + part.calls,
-                        errors: last.errors + part.errors,
-                        timed: last.timed + part.timed,
-                        total_ns: last.total_ns + part.total_ns,
-                        buckets_end: joined.buckets.len(),
-                    };
-                    let at = joined.parts.len() - 1;
-                    joined.parts[at] = merged;
-                }
-                _ => {
-                    joined.buckets.extend_from_slice(buckets);
-                    joined.parts.push(Part { slice, buckets_end: joined.buckets.len(), ..*part });
-                }
-            }
-        }
-        let mut errnos: BTreeMap<(u32, u16), u64> = BTreeMap::new();
-        for &(slice, errno, count) in &self.errnos {
-            *errnos.entry((slice / 2, errno)).or_default() += count;
-        }
-        joined.errnos = errnos.into_iter().map(|((slice, errno), count)| (slice, errno, count)).collect();
-        *self = joined;
-    }
-
-    /// A number that is the same for the same calls in the same slices.
-    pub(super) fn fingerprint(&self, slices: &[Slice]) -> u64 {
-        let mut hasher = FxHasher::default();
-        for slice in slices {
-            slice.duration_ns.hash(&mut hasher);
-        }
-        self.parts.hash(&mut hasher);
-        self.buckets.hash(&mut hasher);
-        hasher.finish()
-    }
-}
-
-/// Appends the sum of two sorted lists of (bucket, calls).
-fn merge_buckets(out: &mut Vec<(u16, u32)>, first: &[(u16, u32)], second: impl Iterator<Item = (u16, u32)>) {
-    let mut first = first.iter().copied().peekable();
-    for (bucket, count) in second {
-        while let Some(lower) = first.next_if(|lower| lower.0 < bucket) {
-            out.push(lower);
-        }
-        let equal = first.next_if(|other| other.0 == bucket).map_or(0, |other| other.1);
-        out.push((bucket, count.saturating_add(equal)));
-    }
-    out.extend(first);
 }
 
 impl Side {
@@ -367,7 +215,8 @@ impl Side {
         self.end_ns = interval.end_ns;
         self.intervals += 1;
         if self.open_intervals == 0 {
-            self.open_slice = Slice { start_ns: interval.start_ns, duration_ns: 0 };
+            self.open_slice =
+                Slice { start_ns: interval.start_ns, duration_ns: 0, recording: self.recording };
         }
         self.open_slice.duration_ns += interval.duration_ns();
         self.open_intervals += 1;
@@ -387,8 +236,15 @@ impl Side {
         }
     }
 
-    /// Says that the next interval is from another recording: clocks start anew.
+    /// Says that the next interval is from another recording, of which nothing is known to hang together with
+    /// the one before.
     pub fn next_recording(&mut self) {
+        self.next_segment();
+        self.recording = self.slices.last().map_or(0, |slice| slice.recording + 1);
+    }
+
+    /// Says that the next interval is from another file of the same recording: clocks start anew.
+    pub fn next_segment(&mut self) {
         self.close_slice();
         self.names.clear();
         self.by_cell.clear();
@@ -493,17 +349,22 @@ impl Side {
         }
     }
 
+    /// Halves the number of slices; those of different recordings stay apart.
     fn join_neighbours(&mut self) {
-        self.slices = self
-            .slices
-            .chunks(2)
-            .map(|pair| Slice {
-                start_ns: pair[0].start_ns,
-                duration_ns: pair.iter().map(|slice| slice.duration_ns).sum(),
-            })
-            .collect();
+        let (mut joined, mut places) = (Vec::<Slice>::new(), Vec::new());
+        for recording in self.slices.chunk_by(|a, b| a.recording == b.recording) {
+            for pair in recording.chunks(2) {
+                places.resize(places.len() + pair.len(), joined.len() as u32);
+                joined
+                    .push(Slice { duration_ns: pair.iter().map(|slice| slice.duration_ns).sum(), ..pair[0] });
+            }
+        }
+        if joined.len() == self.slices.len() {
+            return;
+        }
+        self.slices = joined;
         for (_, row) in &mut self.rows {
-            row.join_neighbours();
+            row.join_neighbours(&places);
         }
         self.intervals_per_slice *= 2;
     }
@@ -521,6 +382,11 @@ impl Side {
     /// Intervals added.
     pub fn intervals(&self) -> u64 {
         self.intervals
+    }
+
+    /// Recordings in it.
+    pub fn recordings(&self) -> usize {
+        self.slices.last().map_or(0, |slice| slice.recording as usize + 1)
     }
 
     /// The slices.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::human;
 use crate::syscalls::errno;
 
-use super::change::{Change, Comparison, Ratio, ShareVerdict, Verdict};
+use super::change::{Change, Comparison, Ratio, ShareVerdict, SideFigures, Verdict};
 use super::{QUANTILE_NAMES, Warning};
 
 /// Changed calls that get a sentence of their own.
@@ -40,6 +40,7 @@ pub(super) fn sentences(comparison: &Comparison) -> Vec<String> {
     sentences.extend(failing_more_or_less(comparison, &names));
     sentences.extend(new_and_gone(comparison, &names));
     sentences.extend(load(comparison));
+    sentences.extend(unknown_between_runs(comparison));
     sentences
 }
 
@@ -102,15 +103,19 @@ fn the_others(comparison: &Comparison, nothing_changed: bool) -> String {
     let threshold = threshold_words(comparison.thresholds.change);
     let (same, unknown) = (count(Verdict::Same), count(Verdict::Inconclusive));
     let other = if nothing_changed { "call" } else { "other call" };
-    let cannot = "(too few calls, or too unsteady)";
+    let why = "(few or unsteady)";
     match (same, unknown) {
         (0, 0) if nothing_changed => "No call is on both sides.".to_owned(),
         (0, 0) => "There is no other call on both sides.".to_owned(),
         (_, 0) => format!("No {other} changed by more than {threshold} %."),
-        (0, _) if nothing_changed => format!("None of the {unknown} calls can be judged {cannot}."),
-        (0, _) => format!("The {unknown} others cannot be judged {cannot}."),
+        (0, 1) => {
+            format!("For one {other} a change beyond {threshold} % is not ruled out {why}.")
+        }
+        (0, _) => {
+            format!("For {unknown} {other}s a change beyond {threshold} % is not ruled out {why}.")
+        }
         _ => format!(
-            "No {other} is known to have changed by more than {threshold} %; {unknown} of {} cannot be judged {cannot}.",
+            "No {other} is known to have changed by more than {threshold} %; for {unknown} of {} that is not ruled out {why}.",
             same + unknown
         ),
     }
@@ -243,6 +248,23 @@ fn load(comparison: &Comparison) -> Option<String> {
             human::short_count(after),
             factor(after / before.max(1e-9)),
         )
+    })
+}
+
+/// Two parts of one recording are one run; of two recordings nobody knows whether they would differ anyway.
+fn unknown_between_runs(comparison: &Comparison) -> Option<String> {
+    let run = |side: &SideFigures| (side.about.boot_id.clone(), side.about.start_ns);
+    let is_one_run = run(&comparison.before) == run(&comparison.after);
+    let is_judged = comparison.rows.iter().any(|row| row.verdict.is_some());
+    if comparison.knows_recordings() || is_one_run || !is_judged {
+        return None;
+    }
+    Some(match (comparison.before.recordings, comparison.after.recordings) {
+        (1, 1) => "One recording a side does not show how much runs differ by themselves: record several of each, in turn."
+            .to_owned(),
+        (before, after) => {
+            format!("{before} and {after} recordings are too few to show how much runs differ by themselves.")
+        }
     })
 }
 

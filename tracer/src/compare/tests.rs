@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 
-use super::synthetic::{Stream, intervals};
+use super::synthetic::{Stream, intervals, normal};
 use super::*;
 use crate::interval::CallKey;
 use crate::process::Comm;
@@ -82,6 +82,118 @@ fn a_call_slowed_by_a_fifth_is_found_and_one_slowed_by_a_fiftieth_is_not() {
         alarms += usize::from(is_flagged(row(&fiftieth, 0)));
     }
     assert!(found >= 90 && covered >= 90 && alarms == 0, "{found} found, {covered} covered, {alarms} alarms");
+}
+
+/// A side of so many recordings, each of which is slower or faster than the others as a whole: every call by a factor
+/// of its own, whose logarithm has this standard deviation.
+fn recordings(streams: &[Stream], count: usize, deviation: f64, seed: u64) -> Side {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut side = Side::new(By::default(), About { start_ns: seed, ..About::default() });
+    for _ in 0..count {
+        let run: Vec<Stream> = streams
+            .iter()
+            .map(|stream| Stream {
+                median_ns: stream.median_ns * (deviation * normal(&mut rng)).exp(),
+                calls: stream.calls * (deviation * normal(&mut rng)).exp(),
+                ..stream.clone()
+            })
+            .collect();
+        side.next_recording();
+        for interval in intervals(&run, 12, SECOND, rng.u64(..)) {
+            side.add(&interval);
+        }
+    }
+    side.finish();
+    side
+}
+
+fn compare_recordings(before: &Side, after: &Side) -> Comparison {
+    compare_sides(before, after, &quick(), 1, &|_, _| {})
+}
+
+/// Rows that are told apart, that have an interval of their rate, and whose interval does not hold "no change".
+fn told_apart(comparison: &Comparison) -> [usize; 3] {
+    let rows = || comparison.rows.iter().filter(|row| !row.key.waits);
+    let intervals = || rows().filter_map(|row| row.rate?.interval);
+    [
+        rows().filter(|row| is_flagged(row)).count(),
+        intervals().count(),
+        intervals().filter(|(low, high)| *low > 1.0 || *high < 1.0).count(),
+    ]
+}
+
+#[test]
+fn runs_that_differ_among_themselves_are_not_told_apart_when_there_are_several() {
+    let streams: Vec<Stream> =
+        program().into_iter().map(|stream| Stream { calls: stream.calls / 2.0, ..stream }).collect();
+    let mut sums = [[0; 3]; 2];
+    for pair in 0..60u64 {
+        for (sums, count) in sums.iter_mut().zip([1, 3]) {
+            let [before, after] = [0, 1].map(|side| {
+                recordings(&streams, count, 0.1, 70_000 + 4 * pair + 2 * side + count as u64 / 2)
+            });
+            let told = told_apart(&compare_recordings(&before, &after));
+            sums.iter_mut().zip(told).for_each(|(sum, more)| *sum += more);
+        }
+    }
+    let [alone, several] = sums;
+    // One recording a side cannot know better; that is what several are for.
+    assert!(alone[0] > 24 && alone[2] > 60, "{sums:?}");
+    assert_eq!(several[1], 240);
+    assert!(several[0] * 20 <= 240 && several[2] * 100 <= 240 * 7, "{sums:?}");
+}
+
+#[test]
+fn a_change_is_found_and_its_interval_holds_it_when_runs_differ_among_themselves() {
+    let slow = Stream { calls: 200.0, ..Stream::default() };
+    let fast = Stream { median_ns: slow.median_ns / 4.0, ..slow.clone() };
+    let (mut found, mut held) = (0, 0);
+    for pair in 0..60u64 {
+        let before = recordings(std::slice::from_ref(&slow), 3, 0.1, 80_000 + 2 * pair);
+        let after = recordings(std::slice::from_ref(&fast), 3, 0.1, 80_001 + 2 * pair);
+        let comparison = compare_recordings(&before, &after);
+        let row = row(&comparison, 0);
+        found += usize::from(row.verdict == Some(Verdict::Faster));
+        let (low, high) = row.quantiles[0].ratio.expect("both").interval.expect("enough calls");
+        held += usize::from(low <= 0.25 && 0.25 <= high);
+    }
+    assert!(found >= 57 && held >= 54, "{found} found, {held} held of 60");
+}
+
+#[test]
+fn what_is_said_of_recordings_depends_on_how_many_there_are() {
+    let side = |count, seed| recordings(&program(), count, 0.0, seed);
+    for (before, after, knows) in [(1, 1, false), (2, 1, false), (2, 2, true), (1, 3, true)] {
+        let comparison = compare_recordings(&side(before, 1), &side(after, 2));
+        assert_eq!(comparison.knows_recordings(), knows, "{before} {after}");
+        let said =
+            comparison.summary.iter().filter(|line| line.contains("how much runs differ by themselves"));
+        assert_eq!(said.count(), usize::from(!knows), "{:?}", comparison.summary);
+        assert_eq!((comparison.before.recordings, comparison.after.recordings), (before, after));
+    }
+    // Slices of two recordings are never joined, and every call stays.
+    let mut many = Side::new(By::default(), About::default());
+    let (mut calls, stream) = (0, [Stream { calls: 3.0, ..Stream::default() }]);
+    for count in [101, 1, 250, 33] {
+        many.next_recording();
+        for interval in intervals(&stream, count, SECOND, count as u64) {
+            calls += interval.cells.values().map(|cell| cell.calls).sum::<u64>();
+            many.add(&interval);
+        }
+    }
+    many.finish();
+    let seconds_of = |at: u32| -> u64 {
+        many.slices()
+            .iter()
+            .filter(|slice| slice.recording == at)
+            .map(|slice| slice.duration_ns / SECOND)
+            .sum()
+    };
+    assert_eq!([0, 1, 2, 3].map(seconds_of), [101, 1, 250, 33]);
+    assert!((many.calls(), many.recordings()) == (calls, 4) && many.slices().len() < 256);
+    let in_parts: u64 =
+        many.keys().flat_map(|key| &many.row(key).expect("its key").parts).map(|part| part.calls).sum();
+    assert_eq!(in_parts, calls);
 }
 
 #[test]
@@ -304,13 +416,26 @@ proptest! {
 
     #[test]
     fn swapping_sides_mirrors_every_figure(
-        a in any_streams(), b in any_streams(), counts in (1usize..25, 1usize..25), seed in any::<u64>(),
+        a in any_streams(), b in any_streams(), counts in (1usize..25, 1usize..25),
+        pieces in (1usize..5, 1usize..5), seed in any::<u64>(),
     ) {
         let thresholds = Thresholds { draws: 60, seed, ..Thresholds::default() };
-        let before = intervals(&a, counts.0, SECOND, seed);
-        let after = intervals(&b, counts.1, SECOND, seed ^ 1);
-        let there = compare(&before, &after, &thresholds);
-        let back = compare(&after, &before, &thresholds);
+        let side = |streams: &[Stream], count: usize, pieces: usize, seed: u64| {
+            let mut side = Side::new(By::default(), About::default());
+            let run = intervals(streams, count, SECOND, seed);
+            for recording in run.chunks(count.div_ceil(pieces)) {
+                side.next_recording();
+                for interval in recording {
+                    side.add(interval);
+                }
+            }
+            side.finish();
+            side
+        };
+        let before = side(&a, counts.0, pieces.0, seed);
+        let after = side(&b, counts.1, pieces.1, seed ^ 1);
+        let there = compare_sides(&before, &after, &thresholds, 1, &|_, _| {});
+        let back = compare_sides(&after, &before, &thresholds, 1, &|_, _| {});
         prop_assert_eq!(there.refused, back.refused);
         prop_assert_eq!(there.rows.len(), back.rows.len());
         for (row, mirror) in there.rows.iter().zip(&back.rows) {

@@ -6,7 +6,7 @@ use crate::human;
 
 use super::Thresholds;
 use super::bootstrap::MIN_SLICES;
-use super::measure::spilled_share;
+use super::drawn::spilled_share;
 use super::side::{About, Side};
 
 /// Share of missing calls that is worth a word although verdicts are given.

@@ -75,6 +75,17 @@ pub fn interval_words(row: &Change) -> Option<String> {
     Some(format!("{} {}..{}", QUANTILE_NAMES[at], short(low), short(high)))
 }
 
+/// What the intervals were drawn from: `61 and 61 slices of time`.
+pub fn drawn_words(comparison: &Comparison) -> String {
+    let (before, after) = (&comparison.before, &comparison.after);
+    let slices = format!("{} and {} slices of time", before.slices, after.slices);
+    if comparison.knows_recordings() {
+        format!("{slices} in {} and {} recordings", before.recordings, after.recordings)
+    } else {
+        slices
+    }
+}
+
 /// The errnos worth a line, those with news first: (row, errno).
 pub fn errno_rows(comparison: &Comparison) -> Vec<(&Change, &ErrnoChange)> {
     let mut rows: Vec<(&Change, &ErrnoChange)> =
@@ -99,7 +110,18 @@ pub fn share_words(share: f64) -> String {
 
 /// Calls per second.
 pub fn rate_words(rate: f64) -> String {
-    human::short_count(if rate < 99.5 { (rate * 10.0).round() / 10.0 } else { rate })
+    match rate {
+        // Next to each other 20.1 and 20.0 read better than 20.1 and 20; and what is rare is not never.
+        r if (0.95..99.5).contains(&r) => format!("{r:.1}"),
+        r if r < 0.005 && r > 0.0 => "<0.01".to_owned(),
+        r => human::short_count(r),
+    }
+}
+
+/// Time in calls per second on both sides; `-` on one without calls.
+pub fn time_words(row: &Change) -> String {
+    let of = |calls: u64, time: f64| (calls > 0 && time > 0.0).then_some(time);
+    latencies(of(row.before.calls, row.before.time_per_s), of(row.after.calls, row.after.time_per_s))
 }
 
 /// What is said of a share of failing calls.

@@ -118,6 +118,15 @@ impl Source {
             } else {
                 note_differences(&mut side.about, &meta);
             }
+            // The later files of a recording that was written in several are no recordings of their own.
+            match spans.last() {
+                Some((boot, _, end_ns))
+                    if meta.is_part && *boot == meta.boot_id && follows(*end_ns, &meta) =>
+                {
+                    side.next_segment();
+                }
+                _ => side.next_recording(),
+            }
             let (start_ns, end_ns) = fold(&mut reader, &mut side, span, wanted, progress)
                 .with_context(|| format!("cannot read '{name}'"))?;
             if let Some(End::Unclean { why }) = reader.end() {
@@ -201,6 +210,11 @@ fn note_differences(about: &mut About, meta: &Meta) {
     }
 }
 
+/// Whether a file goes on where another one of its recording ended.
+fn follows(end_ns: u64, meta: &Meta) -> bool {
+    meta.start_ns.abs_diff(end_ns) < 2 * meta.interval_ns
+}
+
 fn open(file: &Path, name: &str) -> Result<Reader<Box<dyn Read>>> {
     let input: Box<dyn Read> = if file.as_os_str() == "-" {
         Box::new(io::stdin())
@@ -234,7 +248,6 @@ fn fold<R: Read>(
     wanted: &Wanted,
     progress: &Progress,
 ) -> Result<(u64, u64), ReadError> {
-    side.next_recording();
     let mut sieve = Sieve::new(wanted.clone());
     let (mut start_ns, mut end_ns, mut told) = (u64::MAX, 0, 0);
     while let Some(item) = reader.next()? {

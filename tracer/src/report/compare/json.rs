@@ -48,6 +48,7 @@ fn head(comparison: &Comparison) -> Value {
         "threshold": comparison.thresholds.change,
         "draws": comparison.thresholds.draws,
         "seed": comparison.thresholds.seed,
+        "knows_recordings": comparison.knows_recordings(),
         "refused": comparison.refused,
         "summary": comparison.summary,
     })
@@ -58,7 +59,7 @@ fn side(side: &SideFigures) -> Value {
     json!({
         "label": about.label, "host": about.host, "kernel": about.kernel, "arch": about.arch, "cpus": about.cpus,
         "family": about.family, "target": about.target, "filter": about.filter,
-        "duration_ns": side.duration_ns, "intervals": side.intervals, "calls": side.calls,
+        "duration_ns": side.duration_ns, "recordings": side.recordings, "intervals": side.intervals, "calls": side.calls,
         "missing": side.missing, "loss": side.loss,
     })
 }

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use crate::compare::gate::State;
 use crate::compare::words::{
-    errno_rows, interval_words, latencies, pair, rate_words, share_words, side_words, verdict_words,
+    drawn_words, errno_rows, interval_words, latencies, pair, rate_words, share_words, side_words,
+    time_words, verdict_words,
 };
 use crate::compare::{By, Change, Verdict, threshold_words};
 use crate::human;
@@ -57,10 +58,9 @@ pub fn write_markdown(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()>
     }
     writeln!(
         out,
-        "\n<sub>tracer compare: 95 % intervals by block bootstrap over {} and {} slices of time, seed {}; a verdict needs \
+        "\n<sub>tracer compare: 95 % intervals by block bootstrap over {}, seed {}; a verdict needs \
          at least {} % and survives the correction for the number of rows.</sub>",
-        comparison.before.slices,
-        comparison.after.slices,
+        drawn_words(comparison),
         comparison.thresholds.seed,
         threshold_words(comparison.thresholds.change),
     )
@@ -93,12 +93,16 @@ fn write_calls(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
             pair(Some(rate_words(row.before.rate)), Some(rate_words(row.after.rate))),
             latencies(row.quantiles[0].before, row.quantiles[0].after),
             latencies(row.quantiles[2].before, row.quantiles[2].after),
-            latencies(Some(row.before.time_per_s), Some(row.after.time_per_s)),
+            time_words(row),
             interval_words(row).unwrap_or_else(|| "-".to_owned()),
         )?;
     }
     if let Some(more) = shown.comparison.rows.len().checked_sub(rows.len()).filter(|&more| more > 0) {
-        writeln!(out, "\n{more} more {} not shown.", if more == 1 { "row is" } else { "rows are" })?;
+        writeln!(
+            out,
+            "\n{more} more {} not shown (`--all`).",
+            if more == 1 { "row is" } else { "rows are" }
+        )?;
     }
     Ok(())
 }
@@ -130,7 +134,7 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
         )?;
     }
     if limit < rows.len() {
-        writeln!(out, "\n{} more errnos are not shown.", rows.len() - limit)?;
+        writeln!(out, "\n{} more errnos are not shown (`--all`).", rows.len() - limit)?;
     }
     Ok(())
 }

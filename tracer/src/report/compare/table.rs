@@ -7,7 +7,9 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::columns::{Align, fit};
 use crate::compare::columns::{self, Column};
 use crate::compare::gate::State;
-use crate::compare::words::{errno_rows, pair, rate_words, share_verdict_words, share_words, side_words};
+use crate::compare::words::{
+    drawn_words, errno_rows, pair, rate_words, share_verdict_words, share_words, side_words,
+};
 use crate::compare::{By, Change, Comparison, ShareVerdict, Verdict, threshold_words};
 use crate::human;
 use crate::syscalls::errno;
@@ -245,11 +247,10 @@ fn write_notes(out: &mut impl Write, comparison: &Comparison, layout: Layout) ->
     let judged = comparison.rows.iter().any(|row| row.verdict.is_some());
     if judged {
         notes.push(format!(
-            "faster, slower: at least {} %, and more than chance explains (block bootstrap over {} and {} slices of \
-             time, seed {}; corrected for the number of rows). same: certainly less than that.",
+            "faster, slower: at least {} %, and more than chance explains (block bootstrap over {}, \
+             seed {}; corrected for the number of rows). same: certainly less than that.",
             threshold_words(comparison.thresholds.change),
-            comparison.before.slices,
-            comparison.after.slices,
+            drawn_words(comparison),
             comparison.thresholds.seed,
         ));
     }
