@@ -198,7 +198,9 @@ fn failing_more_or_less(comparison: &Comparison, names: &Names) -> Vec<String> {
         .filter(|row| match row.errors.verdict {
             Some(ShareVerdict::More | ShareVerdict::Fewer) => true,
             Some(ShareVerdict::New | ShareVerdict::Gone) => {
-                !row.errors.may_be_chance && row.before.calls > 0 && row.after.calls > 0
+                // What differs by no more than chance is among the errnos, if anywhere.
+                let excludes_none = |(low, high)| low > 0.0 || high < 0.0;
+                !row.errors.may_be_chance && row.errors.difference.is_some_and(excludes_none)
             }
             _ => false,
         })
@@ -303,29 +305,38 @@ pub fn factor(ratio: f64) -> String {
         r if r < 1.0 / MOST && r > 0.0 => format!("<1/{MOST}"),
         r if r >= 1.995 => format!("{}x", digits(r)),
         r if r <= 1.0 / 1.995 && r > 0.0 => format!("1/{}", digits(1.0 / r)),
-        r => {
-            let percent = (r - 1.0) * 100.0;
-            let text = if percent.abs() < 9.95 { format!("{percent:+.1}") } else { format!("{percent:+.0}") };
-            if text.trim_start_matches(['+', '-']).chars().all(|c| matches!(c, '0' | '.')) {
-                "0 %".to_owned()
-            } else {
-                format!("{text} %")
-            }
-        }
+        r => percent(r),
     }
 }
 
-/// The change with its interval: `15x, 95 %: 12x to 18x`. How many times less reads better than what part
-/// of it is left.
+/// A change in percent: `+20 %`.
+fn percent(ratio: f64) -> String {
+    let percent = (ratio - 1.0) * 100.0;
+    let text = if percent.abs() < 9.95 { format!("{percent:+.1}") } else { format!("{percent:+.0}") };
+    if text.trim_start_matches(['+', '-']).chars().all(|c| matches!(c, '0' | '.')) {
+        "0 %".to_owned()
+    } else {
+        format!("{text} %")
+    }
+}
+
+/// The change with its interval, all in one form: `15x, 95 %: 12x to 18x`, `-47 %, 95 %: -55 % to -42 %`. How many times
+/// less reads better than what part of it is left.
 fn factor_with_interval(ratio: &Ratio) -> String {
     let is_fraction = ratio.value <= 1.0 / 1.995;
-    let shown = |value: f64| if is_fraction { factor(1.0 / value) } else { factor(value) };
+    let turned = |value: f64| if is_fraction { 1.0 / value } else { value };
+    let is_multiple = turned(ratio.value) >= 1.995;
+    let end = |value: f64| match turned(value) {
+        r if is_multiple && (0.1..1.995).contains(&r) => format!("{r:.1}x"),
+        r if !is_multiple && (0.1..10.0).contains(&r) => percent(r),
+        r => factor(r),
+    };
     match ratio.interval {
         Some((low, high)) => {
             let (low, high) = if is_fraction { (high, low) } else { (low, high) };
-            format!("{}, 95 %: {} to {}", shown(ratio.value), shown(low), shown(high))
+            format!("{}, 95 %: {} to {}", factor(turned(ratio.value)), end(low), end(high))
         }
-        None => shown(ratio.value),
+        None => factor(turned(ratio.value)),
     }
 }
 
@@ -333,5 +344,20 @@ fn digits(factor: f64) -> String {
     match factor {
         f if f < 9.95 => format!("{f:.1}"),
         f => format!("{f:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_and_the_ends_of_its_interval_are_said_in_one_form() {
+        let said = |value, low, high| factor_with_interval(&Ratio { value, interval: Some((low, high)) });
+        assert_eq!(said(1.49, 1.27, 2.6), "+49 %, 95 %: +27 % to +160 %");
+        assert_eq!(said(0.53, 0.45, 0.58), "-47 %, 95 %: -55 % to -42 %");
+        assert_eq!(said(1.0 / 2.2, 1.0 / 2.4, 1.0 / 1.7), "2.2x, 95 %: 1.7x to 2.4x");
+        assert_eq!(said(3.0, 0.8, 14.0), "3.0x, 95 %: 0.8x to 14x");
+        assert_eq!(said(1.2, 0.05, 25.0), "+20 %, 95 %: 1/20 to 25x");
     }
 }
