@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::findings::{Known, Watch, is_expected};
+use crate::findings::{Known, Watch, asks_again, is_expected};
 use crate::histogram::Histogram;
 use crate::interval::{
     CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, examples, on, slowest, threads,
@@ -349,6 +349,14 @@ impl Aggregator {
             row.calls.push(self.call_row(key, &unseen, in_flight, row.first_seen_ns));
         }
         row.calls.sort_by_key(|call| call.call);
+        // Many processes that each look once for the same library do not ask again.
+        if row.folded == 0 {
+            for call in &mut row.calls {
+                for errno in &mut call.errnos {
+                    errno.is_expected &= !asks_again(call.call, errno.errno, &errno.examples);
+                }
+            }
+        }
         for call in row.calls.iter().filter(|call| !call.waits_by_design) {
             row.work.merge(&call.stats);
         }
@@ -511,6 +519,48 @@ mod tests {
             assert_eq!((row.folded, row.all.calls), (half, half));
             assert_eq!(row.who.as_ref().map(|who| &*who.cgroup), cgroup);
         }
+    }
+
+    #[test]
+    fn a_path_that_one_process_asks_for_again_and_again_is_not_expected_to_be_missing() {
+        use crate::interval::examples::Example;
+        let (openat, enoent) = (CallKey { abi: Abi::X86_64, nr: 257 }, 2);
+        // Of `paths` that are not there each is asked for so often, by so many processes.
+        let is_expected = |paths: u64, times: u64, processes: u32, exited: bool| {
+            let mut aggregator = Aggregator::new();
+            for second in 0..times {
+                let mut interval =
+                    Interval { start_ns: second * 10 + 1, end_ns: second * 10 + 10, ..Interval::default() };
+                for pid in 0..processes {
+                    let process = ProcessId { pid: pid + 1, start_ns: 1 };
+                    let mut cell = cell_of(&vec![(100, Outcome::Error(enoent)); paths as usize]);
+                    cell.examples = (0..paths)
+                        .map(|path| Example {
+                            errno: enoent,
+                            on: format!("/lib/{path:03}").into_bytes().into(),
+                            calls: 1,
+                            unsure: 0,
+                        })
+                        .collect();
+                    interval.cells.insert(CellKey { process, call: openat }, cell);
+                    let info = ProcessInfo { exited, as_of_ns: second, ..ProcessInfo::default() };
+                    interval.processes.insert(process, info);
+                }
+                aggregator.merge(&interval);
+            }
+            let snapshot = aggregator.snapshot();
+            let errnos =
+                snapshot.processes.iter().flat_map(|row| row.calls.iter().flat_map(|call| &call.errnos));
+            errnos.clone().all(|errno| errno.is_expected) && errnos.count() > 0
+        };
+        assert!(is_expected(1, 59, 1, false), "a search that takes its time");
+        assert!(!is_expected(1, 60, 1, false), "the same path for the sixtieth time");
+        assert!(!is_expected(5, 60, 1, false), "in each directory of a path");
+        assert!(is_expected(16, 20, 1, false), "many paths, a few times each");
+        assert!(
+            is_expected(1, 1, MAX_EXITED as u32 + 100, true),
+            "many processes, once each, which then ended"
+        );
     }
 
     #[test]

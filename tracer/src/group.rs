@@ -122,6 +122,7 @@ fn merge_call(mine: &mut CallRow, other: CallRow) {
             Some(known) => {
                 known.count += errno.count;
                 known.recent += errno.recent;
+                known.is_expected &= errno.is_expected;
                 known.before_per_minute = match (known.before_per_minute, errno.before_per_minute) {
                     (Some(mine), Some(other)) => Some(mine + other),
                     (mine, other) => mine.or(other),

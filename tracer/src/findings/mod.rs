@@ -24,7 +24,7 @@ mod words;
 use crate::interval::{CallKey, Cell, CellKey};
 use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
 
-pub use nature::{is_expected, is_prompt};
+pub use nature::{asks_again, is_expected, is_prompt};
 pub use watch::Watch;
 
 /// Findings that are shown at most. More would be a table, and there are tables below them.

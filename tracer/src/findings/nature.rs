@@ -1,6 +1,7 @@
 //! What can be expected of a syscall: how soon it returns, and in which ways it fails in healthy programs.
 
 use crate::interval::CallKey;
+use crate::interval::examples::Example;
 use crate::syscalls;
 
 /// The symbols of the errnos that rules speak of.
@@ -158,6 +159,17 @@ pub(super) fn takes_space(call: CallKey) -> bool {
             | "lsetxattr"
             | "fsetxattr"
     )
+}
+
+/// How often one process asks for the same path in vain before that is no part of a search any more.
+const AGAIN: u64 = 60;
+
+/// Whether a process keeps asking for a path that is not there. A search passes through many such paths, each once or a few
+/// times; who asks for the same one over and over needs it, or should have remembered the answer.
+pub fn asks_again(call: CallKey, errno: u16, examples: &[Example]) -> bool {
+    matches!(errno, ENOENT | ENOTDIR)
+        && is_lookup(call)
+        && examples.iter().any(|example| example.at_least() >= AGAIN)
 }
 
 /// Whether healthy programs get this answer: it tells them something, and nothing is wrong.

@@ -99,8 +99,8 @@ pub(crate) struct Rows {
     pub(crate) waiting_from: usize,
     /// Idle or waiting rows that are not shown.
     pub(crate) waiting_hidden: usize,
-    /// Of hidden errors, what they are: errno, calls in the last interval, processes. The most frequent first.
-    pub(crate) hidden_errnos: Vec<(u16, u64, usize)>,
+    /// Of hidden errors, what they are. The most frequent first.
+    pub(crate) hidden_errnos: Vec<HiddenErrno>,
     /// Rows that the filter took out.
     pub(crate) filtered_out: usize,
     /// Where each row of a tree is among its relatives; empty where rows are no tree.
@@ -109,6 +109,23 @@ pub(crate) struct Rows {
     threads: Vec<ThreadRow>,
     /// Folded parts of a tree.
     sums: Vec<ProcessRow>,
+}
+
+/// The hidden errors of one errno.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HiddenErrno {
+    /// The errno.
+    pub(crate) errno: u16,
+    /// Calls that failed with it.
+    pub(crate) count: u64,
+    /// The same in the last interval.
+    pub(crate) recent: u64,
+    /// Processes that made them.
+    pub(crate) processes: usize,
+    /// Syscalls that they were.
+    pub(crate) calls: usize,
+    /// The syscall that most of them were.
+    pub(crate) most: Option<CallKey>,
 }
 
 /// What decides over rows beside the figures.
@@ -305,18 +322,38 @@ impl Rows {
 }
 
 /// What errors there are at these places.
-fn errnos_of(snapshot: &Snapshot, places: impl Iterator<Item = Place>) -> Vec<(u16, u64, usize)> {
-    let mut by_errno: BTreeMap<u16, (u64, BTreeSet<usize>)> = BTreeMap::new();
+fn errnos_of(snapshot: &Snapshot, places: impl Iterator<Item = Place>) -> Vec<HiddenErrno> {
+    #[derive(Default)]
+    struct Sum {
+        count: u64,
+        recent: u64,
+        processes: BTreeSet<usize>,
+        calls: BTreeMap<CallKey, (u64, u64)>,
+    }
+    let mut by_errno: BTreeMap<u16, Sum> = BTreeMap::new();
     for place in places {
         let Place::Error(process, call, errno) = place else { continue };
-        let row = &snapshot.processes[process].calls[call].errnos[errno];
+        let call = &snapshot.processes[process].calls[call];
+        let row = &call.errnos[errno];
         let sum = by_errno.entry(row.errno).or_default();
-        sum.0 += row.recent;
-        sum.1.insert(process);
+        sum.count += row.count;
+        sum.recent += row.recent;
+        sum.processes.insert(process);
+        let of_call = sum.calls.entry(call.call).or_default();
+        *of_call = (of_call.0 + row.recent, of_call.1 + row.count);
     }
-    let mut sums: Vec<_> =
-        by_errno.into_iter().map(|(errno, (recent, processes))| (errno, recent, processes.len())).collect();
-    sums.sort_by_key(|&(errno, recent, _)| (std::cmp::Reverse(recent), errno));
+    let mut sums: Vec<HiddenErrno> = by_errno
+        .into_iter()
+        .map(|(errno, sum)| HiddenErrno {
+            errno,
+            count: sum.count,
+            recent: sum.recent,
+            processes: sum.processes.len(),
+            calls: sum.calls.len(),
+            most: sum.calls.into_iter().max_by_key(|&(_, often)| often).map(|(call, _)| call),
+        })
+        .collect();
+    sums.sort_by_key(|sum| (std::cmp::Reverse((sum.recent, sum.count)), sum.errno));
     sums
 }
 

@@ -19,7 +19,7 @@ fn what_is_new_comes_first_and_what_is_expected_is_one_line() {
     assert_eq!(errnos(&model), [2, 28, 32], "the two that began 12 s ago, then the one of 100 s ago");
     let text = screen(&model, 80, 24);
     assert!(text.contains("new 12 s ago"), "{text}");
-    assert!(text.contains("expected in healthy programs: 1 (b shows): EAGAIN 0/s in 1 process "), "{text}");
+    assert!(text.contains("expected errors: 1 (b shows): sendto EAGAIN 40 in all in 1 process "), "{text}");
     send(&mut model, Command::ToggleWaiting);
     assert_eq!(errnos(&model), [2, 28, 32, 11]);
     send(&mut model, Command::View(View::Processes));

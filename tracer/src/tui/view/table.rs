@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::put;
 use crate::columns::{self, Align, GAP, Placed, Rank, Row};
 use crate::human;
-use crate::syscalls::errno;
+use crate::syscalls::{self, errno};
 use crate::tui::layout;
 use crate::tui::model::{Model, Screen};
 
@@ -103,7 +103,7 @@ fn heading(model: &Model, width: usize) -> String {
     let rows = &model.rows;
     let what = match model.screen() {
         Screen::Processes => "idle, ended or waiting by design",
-        Screen::Errors => "expected in healthy programs",
+        Screen::Errors => "expected errors",
         _ => "waiting by design",
     };
     let (number, key) = match rows.waiting_hidden {
@@ -111,14 +111,25 @@ fn heading(model: &Model, width: usize) -> String {
         hidden => (hidden, "b shows"),
     };
     let mut text = format!(" ---- {what}: {} ({key})", human::count(number as u64));
-    for (index, &(code, recent, processes)) in rows.hidden_errnos.iter().enumerate() {
-        let rate = human::short_count(model.shown.per_second(recent));
+    for (index, hidden) in rows.hidden_errnos.iter().enumerate() {
+        // What does not happen now still tells how often it did.
+        let often = match model.shown.per_second(hidden.recent) {
+            0.0 => format!("{} in all", human::short_count(hidden.count as f64)),
+            rate => format!("{}/s", human::short_count(rate)),
+        };
+        let mostly = if hidden.calls > 1 { "mostly " } else { "" };
+        let call = hidden.most.map(|call| syscalls::name(call)).unwrap_or_default();
         let sign = if index == 0 { ":" } else { "," };
-        let more = format!("{sign} {} {rate}/s in {}", errno::name(code), processes_words(processes));
-        if text.width() + more.width() > width {
+        let what = format!("{sign} {mostly}{call} {} {often}", errno::name(hidden.errno));
+        let whose = format!(" in {}", processes_words(hidden.processes));
+        if text.width() + what.width() > width {
             break;
         }
-        text += &more;
+        text += &what;
+        if text.width() + whose.width() > width {
+            break;
+        }
+        text += &whose;
     }
     text.push(' ');
     let rule = "-".repeat(width.saturating_sub(text.width()));
