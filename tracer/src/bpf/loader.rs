@@ -25,7 +25,7 @@ use super::files;
 use super::log::ProgramLog;
 use super::operands::Operands;
 use super::rings::{self, Rings};
-use super::sys::SharedArray;
+use super::sys::{SharedArray, Unpreempted};
 use super::tracefs;
 use crate::arguments;
 use crate::ledger::LedgerCounts;
@@ -200,7 +200,10 @@ impl Kernel {
             .map_max_entries("SHARED_RING", shared_bytes)
             .map_max_entries("CPUS", possible as u32)
             .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
-        let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?;
+        let mut ebpf = {
+            let _unpreempted = Unpreempted::begin();
+            loader.load(OBJECT).map_err(|error| LoadError::new("create maps", &error))?
+        };
 
         let step = "open the maps";
         let slots = share(&ebpf, "SLOTS", SLOTS as usize)?;
@@ -220,6 +223,7 @@ impl Kernel {
         let mut comms: HashMap<_, [u8; 16], u8> =
             HashMap::try_from(take("COMMS")?).map_err(|error| LoadError::new(step, &error))?;
         for comm in &plan.comms {
+            let _unpreempted = Unpreempted::begin();
             comms.insert(comm.to_kernel(), 1, 0).map_err(|error| LoadError::new("set the names", &error))?;
         }
 
@@ -276,12 +280,14 @@ impl Kernel {
 
     /// Makes a process a target, by its PID in our own namespace.
     pub fn add_target(&mut self, pid: u32) -> Result<(), LoadError> {
+        let _unpreempted = Unpreempted::begin();
         self.targets.insert(pid, 1, 0).map_err(|error| LoadError::new("add a target", &error))
     }
 
     /// Makes what is in a cgroup or below it a target, in the place of whichever had that place before. Of a plan with
     /// cgroups only.
     pub fn set_cgroup(&mut self, place: usize, directory: &OwnedFd) -> Result<(), LoadError> {
+        let _unpreempted = Unpreempted::begin();
         self.cgroups
             .set(place as u32, directory.as_fd(), 0)
             .map_err(|error| LoadError::new("set a cgroup as the target", &error))?;

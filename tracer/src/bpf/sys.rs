@@ -81,6 +81,42 @@ pub fn thread_cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// While it lives, ordinary threads do not preempt the calling one, where we may ask for that.
+///
+/// While bpf(2) changes a map, the kernel runs no classic program on that CPU, not even in whoever preempts the change:
+/// `bpf_disable_instrumentation`. A tracer that runs beside us would miss those calls. A change takes microseconds.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h#L1960>
+pub struct Unpreempted {
+    before: Option<(i32, libc::sched_param)>,
+}
+
+impl Unpreempted {
+    /// Begins.
+    pub fn begin() -> Self {
+        let mut param = libc::sched_param { sched_priority: 0 };
+        // SAFETY: no pointers; 0 is the calling thread.
+        let policy = unsafe { libc::sched_getscheduler(0) };
+        // SAFETY: `param` is valid for writing.
+        let is_known = unsafe { libc::sched_getparam(0, &raw mut param) } == 0;
+        let is_ordinary = is_known && [libc::SCHED_OTHER, libc::SCHED_BATCH].contains(&policy);
+        // The lowest above all ordinary threads.
+        let first = libc::sched_param { sched_priority: 1 };
+        // SAFETY: `first` is valid for reading.
+        let is_set =
+            is_ordinary && unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const first) } == 0;
+        Self { before: is_set.then_some((policy, param)) }
+    }
+}
+
+impl Drop for Unpreempted {
+    fn drop(&mut self) {
+        if let Some((policy, param)) = &self.before {
+            // SAFETY: `param` is valid for reading. Giving up a priority is always allowed.
+            unsafe { libc::sched_setscheduler(0, *policy, std::ptr::from_ref(param)) };
+        }
+    }
+}
+
 /// A descriptor that becomes readable when the process has ended.
 /// <https://man7.org/linux/man-pages/man2/pidfd_open.2.html>
 pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
@@ -246,5 +282,22 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: our own mapping, and no reference into it outlives us.
         unsafe { libc::munmap(self.address.cast(), self.bytes) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_ordinary_again() {
+        // SAFETY: no pointers.
+        let policy = || unsafe { libc::sched_getscheduler(0) };
+        assert_eq!(policy(), libc::SCHED_OTHER);
+        let unpreempted = Unpreempted::begin();
+        let is_set = unpreempted.before.is_some();
+        assert_eq!(policy(), if is_set { libc::SCHED_FIFO } else { libc::SCHED_OTHER });
+        drop(unpreempted);
+        assert_eq!(policy(), libc::SCHED_OTHER);
     }
 }
