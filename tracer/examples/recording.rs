@@ -2,8 +2,9 @@
 //!
 //! `recording events FILE`: FILE is a recording of events, whose calls are written once more. `recording hour FILE N`:
 //! FILE is a recording of intervals, which is played again and again until an hour is over, with one in N of its
-//! processes. `KEEP=FILE` keeps what is written.
+//! processes, and without those of the names in `WITHOUT=NAME,NAME`. `KEEP=FILE` keeps what is written.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tracer::interval::{CellKey, InFlight, Interval};
 use tracer::ledger::LedgerCounts;
 
 use tracer::operand;
-use tracer::process::{ProcessId, ProcessInfo};
+use tracer::process::{Comm, ProcessId, ProcessInfo};
 use tracer::recording::{Item, Kind, Reader, Writer};
 use tracer::run::Meta;
 use tracer_common::record::kind;
@@ -159,10 +160,12 @@ fn hour(file: &[u8], share: u32) -> Result<(), Box<dyn std::error::Error>> {
     const HOUR_NS: u64 = 3_600_000_000_000;
     let meta = Reader::open(file)?.meta().clone();
     let mut intervals = read(file)?;
+    let unwanted = of_names(&intervals, &std::env::var("WITHOUT").unwrap_or_default());
+    let wanted = |id: &ProcessId| id.pid.is_multiple_of(share) && !unwanted.contains(id);
     for interval in &mut intervals {
-        interval.cells.retain(|key, _| key.process.pid.is_multiple_of(share));
-        interval.processes.retain(|id, _| id.pid.is_multiple_of(share));
-        interval.in_flight.retain(|open| open.process.pid.is_multiple_of(share));
+        interval.cells.retain(|key, _| wanted(&key.process));
+        interval.processes.retain(|id, _| wanted(id));
+        interval.in_flight.retain(|open| wanted(&open.process));
     }
     let (first_ns, last_ns) = match (intervals.first(), intervals.last()) {
         (Some(first), Some(last)) => (first.start_ns, last.end_ns),
@@ -229,6 +232,16 @@ fn hour(file: &[u8], share: u32) -> Result<(), Box<dyn std::error::Error>> {
         both.as_secs_f64(),
     )?;
     keep(&file)
+}
+
+/// The processes whose last name is one of these, with commas between them.
+fn of_names(intervals: &[Interval], names: &str) -> HashSet<ProcessId> {
+    let mut last = HashMap::new();
+    for (id, info) in intervals.iter().flat_map(|interval| &interval.processes) {
+        last.insert(*id, info.comm);
+    }
+    let is_one = |comm: &Comm| names.split(',').any(|name| name.as_bytes() == comm.as_bytes());
+    last.into_iter().filter(|(_, comm)| is_one(comm)).map(|(id, _)| id).collect()
 }
 
 /// Leaves the file where it is asked for.

@@ -5,14 +5,14 @@
 //! each with the length that follows from the number of rows. So a number that was changed on the way has no
 //! second meaning.
 
-use arrow_buffer::{ArrowNativeType, MutableBuffer};
+use arrow_buffer::{ArrowNativeType, MutableBuffer, ToByteSlice as _};
 use arrow_ipc::{BodyCompressionMethod, Buffer, CompressionType, FieldNode, RecordBatch};
-use arrow_schema::{DataType, Fields};
 use flatbuffers::Vector;
 use zstd::bulk::Decompressor;
 
 use super::MAX_BATCH_ROWS;
 use super::encode::ALIGNMENT;
+use super::shape::{Form, Shape, Shapes};
 
 /// Most bytes that the buffers of one batch may have when they are decompressed.
 pub(super) const MAX_BATCH_BYTES: usize = 32 << 20;
@@ -40,6 +40,51 @@ pub(super) struct Column {
 }
 
 impl Column {
+    /// Of so many rows, of which so many have no value; `validity` tells which, where some have and some have not.
+    pub(super) fn new(
+        (rows, nulls, validity): (usize, usize, &[u8]),
+        offsets: &[i32],
+        values: &[u8],
+        children: Vec<Self>,
+    ) -> Self {
+        let buffer = |bytes: &[u8]| {
+            let mut buffer = MutableBuffer::new(bytes.len());
+            buffer.extend_from_slice(bytes);
+            buffer
+        };
+        let (validity, offsets) = (buffer(validity), buffer(offsets.to_byte_slice()));
+        Self { rows, nulls, validity, offsets, values: buffer(values), children }
+    }
+
+    /// Lists with the offsets of this column, of structures with these parts.
+    pub(super) fn list_of(&mut self, parts: Vec<Self>) -> Self {
+        let structures = Self { rows: self.items(), children: parts, ..Self::default() };
+        let offsets = std::mem::take(&mut self.offsets);
+        Self { rows: self.rows, offsets, children: vec![structures], ..Self::default() }
+    }
+
+    /// The items of a list, which it no longer has then.
+    pub(super) fn take_items(&mut self) -> Self {
+        self.children.first_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Items in all lists.
+    pub(super) fn items(&self) -> usize {
+        let offsets: &[i32] = self.offsets.typed_data();
+        offsets.last().map_or(0, |&end| end as usize)
+    }
+
+    /// Whether the list of each row is as long as that of another column. A column that is not there has empty ones.
+    pub(super) fn is_as_long_as(&self, other: &Self) -> bool {
+        self.offsets.as_slice() == other.offsets.as_slice()
+            || (self.rows == 0 || other.rows == 0) && self.items() == 0 && other.items() == 0
+    }
+
+    /// The columns of a list of structures, and how many of these there are.
+    pub(super) fn structures_mut(&mut self) -> Option<(&mut Vec<Self>, usize)> {
+        self.children.first_mut().map(|items| (&mut items.children, items.rows))
+    }
+
     /// Whether row `row` has a value.
     #[inline]
     pub(super) fn is_valid(&self, row: usize) -> bool {
@@ -70,7 +115,7 @@ impl Column {
 
     /// The bytes of row `row`.
     pub(super) fn bytes(&self, row: usize) -> Option<&[u8]> {
-        if !self.is_valid(row) {
+        if row >= self.rows || !self.is_valid(row) {
             return None;
         }
         let (start, end) = self.range(row);
@@ -105,6 +150,47 @@ impl Column {
     pub(super) fn struct_columns(&self) -> &[Self] {
         self.children.first().map_or(&[], |items| &items.children)
     }
+
+    /// The structures in the list of row `row`: their columns, and which items of these.
+    #[inline]
+    pub(super) fn structures(&self, row: usize) -> Structures<'_> {
+        let (start, end) = self.range(row);
+        Structures { columns: self.struct_columns(), start, end }
+    }
+}
+
+/// The list of structures of one row.
+#[derive(Clone, Copy)]
+pub(super) struct Structures<'a> {
+    columns: &'a [Column],
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Structures<'a> {
+    /// How many there are.
+    pub(super) fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Numbers of all of them, where each has one.
+    #[inline]
+    pub(super) fn numbers<T: ArrowNativeType>(self, part: usize) -> Option<&'a [T]> {
+        if self.len() == 0 {
+            return Some(&[]);
+        }
+        self.columns.get(part)?.numbers().get(self.start..self.end)
+    }
+
+    /// One part of all of them, and where theirs begin in it.
+    pub(super) fn part(self, part: usize) -> Option<(&'a Column, usize)> {
+        Some((self.columns.get(part)?, self.start))
+    }
+
+    /// The columns, and the place of the first one: of lists that have no more.
+    pub(super) fn first(self) -> Option<(&'a [Column], usize)> {
+        (self.len() > 0).then_some((self.columns, self.start))
+    }
 }
 
 /// The columns of one batch.
@@ -120,7 +206,7 @@ impl Batch {
     /// Fills the columns from a batch whose message was verified.
     pub(super) fn decode(
         &mut self,
-        fields: &Fields,
+        shapes: &Shapes,
         header: RecordBatch,
         body: &[u8],
         decompressor: &mut Decompressor,
@@ -149,44 +235,34 @@ impl Batch {
             budget: MAX_BATCH_BYTES,
             decompressor,
         };
-        self.columns.resize_with(fields.len(), Column::default);
-        for (column, field) in self.columns.iter_mut().zip(fields) {
-            column.decode(field.data_type(), rows, &mut cursor)?;
-            if !field.is_nullable() && column.nulls > 0 {
-                return Err(Damage::new("a column that is never empty is empty in places"));
-            }
-        }
+        decode_all(&mut self.columns, shapes, rows, &mut cursor)?;
         self.rows = rows;
         Ok(())
     }
 }
 
 impl Column {
-    fn decode(&mut self, kind: &DataType, rows: usize, cursor: &mut Cursor) -> Result<(), Damage> {
+    fn decode(&mut self, shape: &Shape, rows: usize, cursor: &mut Cursor) -> Result<(), Damage> {
         let nulls = cursor.node(rows)?;
+        if shape.is_full && nulls > 0 {
+            return Err(Damage::new("a column that is never empty is empty in places"));
+        }
         self.rows = rows;
         self.nulls = nulls;
         cursor.validity(rows, nulls, &mut self.validity)?;
-        match kind {
-            DataType::UInt16 => self.fixed(2, cursor),
-            DataType::UInt32 | DataType::Int32 => self.fixed(4, cursor),
-            DataType::UInt64 | DataType::Int64 | DataType::Timestamp(..) => self.fixed(8, cursor),
-            DataType::Boolean => cursor.take(rows.div_ceil(8), &mut self.values),
-            DataType::Utf8 | DataType::Binary => {
+        match &shape.form {
+            Form::Fixed(width) => self.fixed(*width, cursor),
+            Form::Flags => cursor.take(rows.div_ceil(8), &mut self.values),
+            Form::Bytes => {
                 let bytes = self.decode_offsets(cursor)?;
                 cursor.take(bytes, &mut self.values)
             }
-            DataType::List(items) => {
+            Form::List(items) => {
                 let count = self.decode_offsets(cursor)?;
                 self.children.resize_with(1, Self::default);
-                self.children[0].decode(items.data_type(), count, cursor)
+                self.children[0].decode(items, count, cursor)
             }
-            DataType::Struct(fields) => {
-                self.children.resize_with(fields.len(), Self::default);
-                let mut columns = self.children.iter_mut().zip(fields);
-                columns.try_for_each(|(column, field)| column.decode(field.data_type(), rows, cursor))
-            }
-            _ => Err(Damage::new("a column has a type that recordings do not use")),
+            Form::Struct(parts) => decode_all(&mut self.children, parts, rows, cursor),
         }
     }
 
@@ -209,6 +285,23 @@ impl Column {
             _ => Err(Damage::new("the parts of a column are out of order")),
         }
     }
+}
+
+/// Fills columns, each at its place; those that the file does not have stay without rows.
+fn decode_all(
+    columns: &mut Vec<Column>,
+    shapes: &Shapes,
+    rows: usize,
+    cursor: &mut Cursor,
+) -> Result<(), Damage> {
+    columns.resize_with(shapes.places(), Column::default);
+    for shape in shapes.iter() {
+        columns
+            .get_mut(shape.place)
+            .ok_or_else(|| Damage::new("a column has no place"))?
+            .decode(shape, rows, cursor)?;
+    }
+    Ok(())
 }
 
 /// Where we are in a batch.

@@ -6,6 +6,7 @@ use tracer_common::outcome::Outcome;
 
 use super::columns::{Ends, Numbers, Short, Text};
 use super::encode::Body;
+use super::process::Said;
 use super::rows::{Row, Rows};
 use super::schema;
 use crate::decode::{CallEvent, End, ProcessChange, ProcessEvent};
@@ -146,12 +147,13 @@ impl Calls {
             ProcessChange::Exec => "exec",
             ProcessChange::Exit => "exit",
         };
+        let is_text = str::from_utf8(event.comm.as_bytes()).is_ok();
         rows.push(&Row {
-            kind,
+            kind: Some(kind),
             time,
             process: Some(ProcessId { pid: event.ns_tgid, start_ns: event.start_ns }),
             comm: Some(event.comm),
-            tid: Some(event.tid),
+            said: (!is_text).then_some(Said::Name(event.comm, time)),
             ..Row::default()
         });
         self.time.push(time);

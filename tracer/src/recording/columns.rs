@@ -3,6 +3,7 @@
 
 use arrow_buffer::{ArrowNativeType, ToByteSlice as _};
 
+use super::batch::Column;
 use super::encode::{Body, Shape};
 
 /// Which rows have a value. Most columns are all one or all the other, which costs nothing.
@@ -57,6 +58,11 @@ impl Validity {
         self.rows = 0;
         self.nulls = 0;
         self.bits.clear();
+    }
+
+    /// Rows, those of them without a value, and bits if they differ.
+    fn to_parts(&self) -> (usize, usize, &[u8]) {
+        (self.rows, self.nulls, &self.bits)
     }
 
     fn encode(&self, body: &mut Body) {
@@ -122,12 +128,25 @@ impl<T: ArrowNativeType> Numbers<T> {
         self.values.clear();
     }
 
+    pub(super) fn items(&self) -> usize {
+        self.values.len()
+    }
+
+    /// As it will be read.
+    pub(super) fn to_column(&self) -> Column {
+        Column::new(self.validity.to_parts(), &[], self.values.as_slice().to_byte_slice(), Vec::new())
+    }
+
     pub(super) fn encode(&self, body: &mut Body) {
+        self.encode_as(body, Shape::Plain);
+    }
+
+    pub(super) fn encode_as(&self, body: &mut Body, shape: Shape) {
         self.validity.encode(body);
         if self.validity.nulls == self.validity.rows {
             body.zeros(size_of_val(self.values.as_slice()));
         } else {
-            body.buffer(self.values.as_slice().to_byte_slice(), Shape::Plain);
+            body.buffer(self.values.as_slice().to_byte_slice(), shape);
         }
     }
 }
@@ -159,6 +178,13 @@ impl Flags {
     pub(super) fn encode(&self, body: &mut Body) {
         self.validity.encode(body);
         body.buffer(&self.values, Shape::Plain);
+    }
+}
+
+impl Flags {
+    /// As it will be read.
+    pub(super) fn to_column(&self) -> Column {
+        Column::new(self.validity.to_parts(), &[], &self.values, Vec::new())
     }
 }
 
@@ -239,6 +265,11 @@ impl Text {
         self.offsets.push(self.bytes.len());
     }
 
+    /// As it will be read.
+    pub(super) fn to_column(&self) -> Column {
+        Column::new(self.validity.to_parts(), &self.offsets.0, &self.bytes, Vec::new())
+    }
+
     /// So many rows without text.
     pub(super) fn extend_nulls(&mut self, rows: usize) {
         self.validity.extend(false, rows);
@@ -296,47 +327,23 @@ impl<T: ArrowNativeType> Lists<T> {
         self.items.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.ends.clear();
-        self.items.clear();
-    }
-
-    pub(super) fn encode(&self, body: &mut Body, shape: Shape) {
-        self.ends.encode(body);
-        body.node(self.items.len(), 0);
-        body.buffer(&[], Shape::Plain);
-        body.buffer(self.items.as_slice().to_byte_slice(), shape);
-    }
-}
-
-/// A list of texts or bytes in each row, never null.
-#[derive(Debug, Default)]
-pub(super) struct TextLists {
-    ends: Ends,
-    items: Text,
-    len: usize,
-}
-
-impl TextLists {
-    /// Adds to the list of the row that [`TextLists::end_row`] ends.
-    pub(super) fn add(&mut self, item: &[u8]) {
-        self.items.push(item);
-        self.len += 1;
-    }
-
-    pub(super) fn end_row(&mut self) {
-        self.ends.push(self.len);
+    /// As it will be read.
+    pub(super) fn to_column(&self) -> Column {
+        let items = self.items.as_slice().to_byte_slice();
+        let items = Column::new((self.items.len(), 0, &[]), &[], items, Vec::new());
+        Column::new((self.ends.rows(), 0, &[]), &self.ends.0.0, &[], vec![items])
     }
 
     pub(super) fn clear(&mut self) {
         self.ends.clear();
         self.items.clear();
-        self.len = 0;
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
         self.ends.encode(body);
-        self.items.encode(body);
+        body.node(self.items.len(), 0);
+        body.buffer(&[], Shape::Plain);
+        body.buffer(self.items.as_slice().to_byte_slice(), Shape::Plain);
     }
 }
 
@@ -367,5 +374,23 @@ impl Ends {
         body.node(self.rows(), 0);
         body.buffer(&[], Shape::Plain);
         self.0.encode(body);
+    }
+
+    /// The same of lists of structures, whose parts follow.
+    pub(super) fn encode_structures(&self, body: &mut Body) {
+        self.encode(body);
+        body.node(self.items(), 0);
+        body.buffer(&[], Shape::Plain);
+    }
+
+    /// As it will be read, with the parts of the structures.
+    pub(super) fn to_column(&self, parts: Vec<Column>) -> Column {
+        let structures = Column::new((self.items(), 0, &[]), &[], &[], parts);
+        Column::new((self.rows(), 0, &[]), &self.0.0, &[], vec![structures])
+    }
+
+    /// Items in all lists.
+    pub(super) fn items(&self) -> usize {
+        self.0.0.last().map_or(0, |&end| end as usize)
     }
 }

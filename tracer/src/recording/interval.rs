@@ -1,5 +1,6 @@
 //! The interval that is being read: its rows so far, and whether they can be true.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -7,14 +8,17 @@ use arrow_buffer::ArrowNativeType;
 use rustc_hash::FxHashMap;
 
 use super::batch::{Column, Damage};
-use super::reader::{call_key, comm, nonsense};
+use super::note::Note;
+use super::reader::{Layout, call_key, nonsense};
 use super::rows::BEFORE_ATTACH;
-use super::schema::{Kind, row};
-use super::{End, detail, on, verify};
+use super::schema::{Kind, errno, row};
+use super::single::{self, Place};
+use super::verify::Check;
+use super::{End, buckets, examples, on, process};
 use crate::decode::{CallEvent, ProcessEvent};
 use crate::fold::Fold;
 use crate::histogram::Histogram;
-use crate::interval::{Cell, CellKey, InFlight, Interval};
+use crate::interval::{Cell, CellKey, InFlight, Interval, Sizes};
 use crate::ledger::LedgerCounts;
 use crate::operand::OperandsEvent;
 use crate::process::{ProcessId, ProcessInfo};
@@ -42,7 +46,8 @@ pub(super) struct Open {
     bytes: usize,
     closed_bytes: usize,
     interval: Interval,
-    /// Of the cells that were counted.
+    /// What the checksum covers, and its sum so far.
+    covers: Check,
     check: u64,
     /// What is known of a cell before its row; making one allocates.
     nothing: Cell,
@@ -61,24 +66,10 @@ fn number<T: ArrowNativeType>(columns: &[Column], index: usize, at: usize) -> Re
     columns.get(index).and_then(|column| column.number(at)).ok_or_else(nonsense)
 }
 
-fn pairs(
-    columns: &[Column],
-    keys: usize,
-    counts: usize,
-    at: usize,
-) -> Result<impl ExactSizeIterator<Item = (u16, u64)>, Damage> {
-    let keys: &[u16] = columns.get(keys).ok_or_else(nonsense)?.list(at);
-    let counts: &[u64] = columns.get(counts).ok_or_else(nonsense)?.list(at);
-    if keys.len() != counts.len() || keys.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(nonsense());
-    }
-    Ok(keys.iter().copied().zip(counts.iter().copied()))
-}
-
 impl Open {
-    pub(super) fn new(kind: Kind, start_ns: u64) -> Self {
+    pub(super) fn new(covers: Check, start_ns: u64) -> Self {
         Self {
-            fold: (kind == Kind::Events).then(|| Fold::new(start_ns)),
+            fold: (covers.kind == Kind::Events).then(|| Fold::new(start_ns)),
             rows: 0,
             unfinished: 0,
             calls: 0,
@@ -86,6 +77,7 @@ impl Open {
             bytes: 0,
             closed_bytes: 0,
             interval: Interval::default(),
+            covers,
             check: 0,
             nothing: nothing(),
             sums: Sums::default(),
@@ -204,16 +196,11 @@ impl Open {
         })
     }
 
-    pub(super) fn take_cell(
-        &mut self,
-        columns: &[Column],
-        at: usize,
-        monotonic: impl Fn(i64) -> u64,
-    ) -> Result<(), Damage> {
-        let key = CellKey { process: Self::process(columns, at)?, call: call_key(columns, at)? };
+    pub(super) fn take_cell(&mut self, columns: &[Column], at: usize, layout: Layout) -> Result<(), Damage> {
+        let key =
+            CellKey { process: Self::process(columns, at)?, call: call_key(columns, at, layout.native)? };
         let known = if self.fold.is_some() { self.interval.cells.remove(&key) } else { None };
-        let mut cell = cell(known.as_ref().unwrap_or(&self.nothing), columns, at)?;
-        detail::take_cell(columns, at, &mut cell, monotonic)?;
+        let cell = cell(known.as_ref().unwrap_or(&self.nothing), columns, at, layout)?;
         self.needs(size_of::<(CellKey, Cell)>() + cell.heap_bytes())?;
         if self.fold.is_none() {
             // It is in the cache now; once all of them are there it no longer is.
@@ -233,17 +220,17 @@ impl Open {
 
     /// Takes a cell whose figures will not change into the sums.
     fn count(&mut self, key: &CellKey, cell: &Cell) {
-        self.check = self.check.wrapping_add(verify::check_cell(key, cell));
+        self.check = self.check.wrapping_add(self.covers.cell(key, cell));
         self.sums.calls = self.sums.calls.saturating_add(cell.calls);
         self.sums.total_ns = self.sums.total_ns.saturating_add(cell.total_ns);
     }
 
-    pub(super) fn take_info(&mut self, columns: &[Column], at: usize, as_of_ns: u64) -> Result<(), Damage> {
-        let exited = columns.get(row::EXITED).and_then(|column| column.flag(at)).ok_or_else(nonsense)?;
-        let mut info = ProcessInfo { comm: comm(columns, at)?, exited, as_of_ns, ..ProcessInfo::default() };
-        detail::take_info(columns, at, &mut info)?;
+    pub(super) fn take_info(&mut self, columns: &[Column], at: usize, layout: Layout) -> Result<(), Damage> {
+        let info = process::take(columns, at, |moment| layout.monotonic(moment))?;
         self.needs(size_of::<(ProcessId, ProcessInfo)>() + info.heap_bytes())?;
-        match self.interval.processes.insert(Self::process(columns, at)?, info) {
+        let id = Self::process(columns, at)?;
+        self.check = self.check.wrapping_add(self.covers.process(id, &info));
+        match self.interval.processes.insert(id, info) {
             None => Ok(()),
             Some(_) => Err(nonsense()),
         }
@@ -253,29 +240,33 @@ impl Open {
         &mut self,
         columns: &[Column],
         at: usize,
-        enter_ns: u64,
+        note: Option<Note<'_>>,
+        layout: Layout,
     ) -> Result<(), Damage> {
         self.needs(size_of::<InFlight>())?;
-        self.interval.in_flight.push(InFlight {
+        let call = Place::of(columns, at)?.ok_or_else(nonsense)?;
+        let open = InFlight {
             process: Self::process(columns, at)?,
-            tid: number(columns, row::TID, at)?,
-            call: call_key(columns, at)?,
-            enter_ns,
-            before_attach: columns.get(row::TEXT).and_then(|column| column.text(at)) == Some(BEFORE_ATTACH),
-            args: detail::args(columns, at)?,
+            tid: call.tid()?,
+            call: call_key(columns, at, layout.native)?,
+            enter_ns: layout.monotonic(call.since().ok_or_else(nonsense)?),
+            before_attach: note.and_then(|note| note.text) == Some(BEFORE_ATTACH),
+            args: call.args()?,
             on: on::take_open(columns, at)?,
-            operands: detail::operands(columns, at)?,
-        });
+            operands: call.operands()?,
+        };
+        self.check = self.check.wrapping_add(self.covers.open(&open));
+        self.interval.in_flight.push(open);
         Ok(())
     }
 
-    pub(super) fn take_ledger(&mut self, columns: &[Column], at: usize) -> Result<(), Damage> {
-        let name = columns.get(row::COUNTER).and_then(|column| column.text(at)).ok_or_else(nonsense)?;
-        let value: u64 = number(columns, row::VALUE, at)?;
+    pub(super) fn take_ledger(&mut self, note: Note<'_>) -> Result<(), Damage> {
+        let (Some(name), Some(value)) = (note.text, note.value) else { return Err(nonsense()) };
         self.sums.ledger = self.sums.ledger.saturating_add(value);
         if self.sums.ledger >= IMPOSSIBLE {
             return Err(nonsense());
         }
+        self.check = self.check.wrapping_add(self.covers.ledger(name, value));
         // A later version may count more.
         if let Some(counter) = self.interval.ledger.by_name_mut(name) {
             if *counter != 0 {
@@ -326,24 +317,14 @@ fn nothing() -> Cell {
 }
 
 /// The cell in row `at`, which says what `known` does not.
-fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
+fn cell(known: &Cell, columns: &[Column], at: usize, layout: Layout) -> Result<Cell, Damage> {
     let sum = |known: u64, index: usize| -> Result<u64, Damage> {
         Ok(known.wrapping_add(number::<u64>(columns, index, at)?))
     };
-    let extreme = |index: usize| columns.get(index).and_then(|column| column.number(at)).unwrap_or(0);
-    let buckets = pairs(columns, row::BUCKETS, row::BUCKET_CALLS, at)?;
-    let latencies = if known.latencies.is_empty() {
-        Histogram::from_indexed(buckets)
-    } else {
-        let mut counts: FxHashMap<u16, u64> =
-            known.latencies.indexed().map(|(bucket, calls)| (bucket as u16, calls)).collect();
-        for (bucket, calls) in buckets {
-            let count = counts.entry(bucket).or_default();
-            *count = count.wrapping_add(calls);
-        }
-        let mut counts: Vec<_> = counts.into_iter().filter(|(_, calls)| *calls > 0).collect();
-        counts.sort_unstable();
-        Histogram::from_indexed(counts.into_iter())
+    // Where there is none, it is 0: in the first version some were not written then.
+    let more = |known: u64, index: usize| {
+        let said = columns.get(index).and_then(|column| column.number(at)).unwrap_or(0);
+        known.wrapping_add(said)
     };
     let mut cell = Cell {
         calls: sum(known.calls, row::CALLS)?,
@@ -353,27 +334,74 @@ fn cell(known: &Cell, columns: &[Column], at: usize) -> Result<Cell, Damage> {
         no_return: sum(known.no_return, row::NO_RETURN)?,
         died: sum(known.died, row::DIED)?,
         total_ns: sum(known.total_ns, row::TOTAL)?,
-        min_ns: extreme(row::MIN),
-        max_ns: extreme(row::MAX),
-        latencies: Arc::new(latencies.ok_or_else(nonsense)?),
+        min_ns: more(0, row::MIN),
+        max_ns: more(0, row::MAX),
+        latencies: Arc::new(latencies(&known.latencies, columns, at)?),
         slowest: Arc::clone(&known.slowest),
         threads: Arc::clone(&known.threads),
-        sizes: known.sizes,
+        sizes: Sizes {
+            calls: more(known.sizes.calls, row::SIZED),
+            bytes: more(known.sizes.bytes, row::BYTES),
+            small: more(known.sizes.small, row::SMALL),
+        },
         on: Arc::clone(&known.on),
-        examples: Arc::clone(&known.examples),
+        examples: examples::take(columns, at)?.unwrap_or_else(|| Arc::clone(&known.examples)),
     };
-    for (errno, calls) in pairs(columns, row::ERRNOS, row::ERRNO_CALLS, at)? {
-        let count = cell.errors.entry(errno).or_default();
-        *count = count.wrapping_add(calls);
-        if *count == 0 {
-            cell.errors.remove(&errno);
-        }
-    }
+    add_errors(&mut cell.errors, columns, at)?;
     let mut errors = 0u64;
     for count in cell.errors.values() {
         errors = errors.checked_add(*count).ok_or_else(nonsense)?;
     }
+    let files = on::take(columns, at)?;
+    if !files.is_empty() {
+        let mut calls = 0u64;
+        for file in &files {
+            calls = calls.checked_add(file.calls).ok_or_else(nonsense)?;
+        }
+        if calls > cell.calls {
+            return Err(nonsense());
+        }
+        cell.on = files.into();
+    }
+    single::take_slowest(columns, at, &mut cell, |moment| layout.monotonic(moment))?;
     let parts = [errors, cell.interrupted, cell.denied, cell.no_return, cell.died, cell.latencies.count()];
-    let possible = cell.calls < IMPOSSIBLE && parts.iter().all(|&part| part <= cell.calls);
+    let possible = cell.calls < IMPOSSIBLE
+        && parts.iter().all(|&part| part <= cell.calls)
+        && cell.sizes.small <= cell.sizes.calls
+        && cell.sizes.calls <= cell.calls;
     if possible && errors == sum(known.error_count(), row::ERRORS)? { Ok(cell) } else { Err(nonsense()) }
+}
+
+fn latencies(known: &Histogram, columns: &[Column], at: usize) -> Result<Histogram, Damage> {
+    let column = columns.get(row::LATENCIES).ok_or_else(nonsense)?;
+    if known.is_empty() {
+        return buckets::histogram(column, at);
+    }
+    let mut counts: FxHashMap<u16, u64> =
+        known.indexed().map(|(bucket, calls)| (bucket as u16, calls)).collect();
+    for (bucket, calls) in buckets::differences(column, at)? {
+        let count = counts.entry(bucket).or_default();
+        *count = count.wrapping_add(calls);
+    }
+    let mut counts: Vec<_> = counts.into_iter().filter(|(_, calls)| *calls > 0).collect();
+    counts.sort_unstable();
+    Histogram::from_indexed(counts.into_iter()).ok_or_else(nonsense)
+}
+
+/// Adds the failed calls of row `at`.
+fn add_errors(errors: &mut BTreeMap<u16, u64>, columns: &[Column], at: usize) -> Result<(), Damage> {
+    let list = columns.get(row::ERRNOS).ok_or_else(nonsense)?.structures(at);
+    let errnos: &[u16] = list.numbers(errno::ERRNO).ok_or_else(nonsense)?;
+    let calls: &[u64] = list.numbers(errno::CALLS).ok_or_else(nonsense)?;
+    if errnos.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(nonsense());
+    }
+    for (&errno, &calls) in errnos.iter().zip(calls) {
+        let count = errors.entry(errno).or_default();
+        *count = count.wrapping_add(calls);
+        if *count == 0 {
+            errors.remove(&errno);
+        }
+    }
+    Ok(())
 }

@@ -6,17 +6,23 @@
 
 mod ahead;
 mod batch;
+mod buckets;
 mod calls;
 mod columns;
-mod detail;
 mod encode;
+mod examples;
+mod format1;
 mod interval;
 mod message;
+mod note;
 mod on;
+mod process;
 mod reader;
 mod repair;
 mod rows;
 mod schema;
+mod shape;
+mod single;
 mod verify;
 mod writer;
 
@@ -25,10 +31,10 @@ use std::io;
 use crate::interval::Interval;
 
 pub use ahead::read_ahead;
-pub use detail::SLOW_NS;
 pub use reader::Reader;
 pub use repair::{Repaired, repair};
 pub use schema::{FORMAT_VERSION, Kind};
+pub use single::SLOW_NS;
 pub use writer::Writer;
 
 /// Most rows that a batch may have.

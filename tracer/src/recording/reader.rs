@@ -4,7 +4,6 @@ use std::io::Read;
 
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::{MessageHeader, MetadataVersion};
-use arrow_schema::Fields;
 use tracer_common::abi::Abi;
 use tracer_common::outcome::classify;
 use zstd::bulk::Decompressor;
@@ -12,8 +11,11 @@ use zstd::bulk::Decompressor;
 use super::batch::{Batch, Column, Damage};
 use super::interval::Open;
 use super::message::{Messages, Next, verified};
-use super::schema::{self, Kind, call, row};
-use super::{End, Item, Mark, ReadError, detail};
+use super::schema::{self, Kind, Understood, call, row};
+use super::shape::Shapes;
+use super::single::MAX_OPERANDS_BYTES;
+use super::verify::Check;
+use super::{End, Item, Mark, ReadError, format1, note, process};
 use crate::arguments;
 use crate::decode::{self, CallEvent, ProcessChange, ProcessEvent, Record};
 use crate::interval::CallKey;
@@ -25,7 +27,8 @@ use crate::run::Meta;
 pub struct Reader<R> {
     messages: Messages<R>,
     decompressor: Decompressor<'static>,
-    fields: Fields,
+    shapes: Shapes,
+    has_our_columns: bool,
     layout: Layout,
     meta: Meta,
     batch: Batch,
@@ -41,10 +44,12 @@ pub struct Reader<R> {
 
 /// What rows mean in this file.
 #[derive(Clone, Copy)]
-struct Layout {
+pub(super) struct Layout {
+    /// Whether it is of the first format version.
+    is_first: bool,
     kind: Kind,
     args: bool,
-    native: Abi,
+    pub(super) native: Abi,
     /// See [`schema::clock_offset`].
     offset: u64,
 }
@@ -63,8 +68,9 @@ impl<R: Read> Reader<R> {
         let message = verified(&messages.head).ok_or_else(|| not("its beginning is damaged"))?;
         let found = message.header_as_schema().ok_or_else(|| not("its first message is no schema"))?;
         let found = try_fb_to_schema(found).map_err(|_| not("its columns make no sense"))?;
-        let (kind, meta) = schema::understand(&found)?;
+        let Understood { kind, meta, is_first, has_our_columns, shapes } = schema::understand(&found)?;
         let layout = Layout {
+            is_first,
             kind,
             args: meta.args,
             native: schema::native_abi(&meta),
@@ -73,9 +79,10 @@ impl<R: Read> Reader<R> {
         Ok(Self {
             messages,
             decompressor: Decompressor::new()?,
-            fields: found.fields().clone(),
+            shapes,
+            has_our_columns,
             layout,
-            open: Open::new(kind, meta.start_ns),
+            open: Open::new(Check { is_first, kind, args: meta.args }, meta.start_ns),
             meta,
             batch: Batch::default(),
             row: 0,
@@ -140,9 +147,9 @@ impl<R: Read> Reader<R> {
         (self.good_bytes, self.good_rows)
     }
 
-    /// Whether batches of ours belong into this file: no later version added columns.
+    /// Whether batches of ours belong into this file: no other version wrote it.
     pub(super) fn has_our_columns(&self) -> bool {
-        self.fields == schema::fields(self.layout.kind, self.layout.args)
+        self.has_our_columns
     }
 
     /// Takes rows up to one that completes something.
@@ -211,8 +218,14 @@ impl<R: Read> Reader<R> {
             _ => None,
         };
         let Some(header) = header else { return Ok(Err(wrong())) };
-        let decoded = self.batch.decode(&self.fields, header, &self.messages.body, &mut self.decompressor);
-        Ok(decoded.and_then(|()| self.open.within_bounds()).map(|()| true))
+        let decoded = self.batch.decode(&self.shapes, header, &self.messages.body, &mut self.decompressor);
+        let upgraded = decoded.and_then(|()| {
+            if !self.layout.is_first {
+                return Ok(());
+            }
+            format1::upgrade(&mut self.batch, self.layout.kind, self.layout.args)
+        });
+        Ok(upgraded.and_then(|()| self.open.within_bounds()).map(|()| true))
     }
 }
 
@@ -230,7 +243,7 @@ fn abi_named(name: &[u8]) -> Option<Abi> {
 
 impl Layout {
     /// The moment on `CLOCK_MONOTONIC`.
-    fn monotonic(self, moment: i64) -> u64 {
+    pub(super) fn monotonic(self, moment: i64) -> u64 {
         (moment as u64).wrapping_sub(self.offset)
     }
 
@@ -287,7 +300,7 @@ impl Layout {
         let Some(kept) = columns.get(call::OPERANDS).and_then(|column| column.bytes(at)) else {
             return Ok(None);
         };
-        if kept.len() > detail::MAX_OPERANDS_BYTES || event.enter_ns == 0 {
+        if kept.len() > MAX_OPERANDS_BYTES || event.enter_ns == 0 {
             return Err(nonsense());
         }
         let operands = Some(Operands::from_kept(kept, arguments::takes_two(event.call)));
@@ -322,30 +335,45 @@ impl Layout {
 
     /// Takes row `at`, which is no event.
     fn other(self, columns: &[Column], at: usize, open: &mut Open) -> Result<Option<Item>, Damage> {
-        let kind = column(columns, row::KIND)?.bytes(at).ok_or_else(nonsense)?;
+        let kind = column(columns, row::KIND)?.bytes(at);
         let time: i64 = column(columns, row::TIME)?.number(at).ok_or_else(nonsense)?;
         let time_ns = self.monotonic(time);
-        let since = || -> Result<u64, Damage> {
-            column(columns, row::SINCE)?.number(at).map(|since| self.monotonic(since)).ok_or_else(nonsense)
+        // In the first version the most frequent kind had a name too.
+        let (None | Some(b"cell")) = kind else {
+            return self.rare(kind.unwrap_or_default(), time_ns, columns, at, open);
         };
+        open.take_row(time_ns)?;
+        open.take_cell(columns, at, self)?;
+        Ok(None)
+    }
+
+    /// Takes row `at`, which is no cell.
+    fn rare(
+        self,
+        kind: &[u8],
+        time_ns: u64,
+        columns: &[Column],
+        at: usize,
+        open: &mut Open,
+    ) -> Result<Option<Item>, Damage> {
+        let note = note::take(columns, at)?;
+        let said = note.unwrap_or_default();
         if kind == b"mark" {
-            let text = column(columns, row::TEXT)?.text(at).ok_or_else(nonsense)?;
-            if text.len() > Mark::MAX_BYTES {
-                return Err(nonsense());
-            }
-            open.take_mark(column(columns, row::VALUE)?.number(at).ok_or_else(nonsense)?)?;
+            let text = said.text.filter(|text| text.len() <= Mark::MAX_BYTES).ok_or_else(nonsense)?;
+            open.take_mark(said.value.ok_or_else(nonsense)?)?;
             return Ok(Some(Item::Mark(Mark { time_ns, text: text.to_owned() })));
         }
         open.take_row(time_ns)?;
         match kind {
-            b"cell" => open.take_cell(columns, at, |time| self.monotonic(time))?,
-            b"process" => open.take_info(columns, at, since()?)?,
-            b"in_flight" => open.take_in_flight(columns, at, since()?)?,
-            b"ledger" => open.take_ledger(columns, at)?,
+            b"process" => open.take_info(columns, at, self)?,
+            b"in_flight" => open.take_in_flight(columns, at, note, self)?,
+            b"ledger" => open.take_ledger(said)?,
             b"interval" => {
-                let rows: u64 = column(columns, row::VALUE)?.number(at).ok_or_else(nonsense)?;
-                let check = column(columns, row::CHECK)?.number(at).ok_or_else(nonsense)?;
-                return open.close(since()?, rows, check).map(|interval| Some(Item::Interval(interval)));
+                let (Some(since), Some(rows), Some(check)) = (said.since, said.value, said.check) else {
+                    return Err(nonsense());
+                };
+                let interval = open.close(self.monotonic(since), rows, check)?;
+                return Ok(Some(Item::Interval(interval)));
             }
             _ => return Err(nonsense()),
         }
@@ -355,7 +383,7 @@ impl Layout {
 
 /// The name in row `at`.
 pub(super) fn comm(columns: &[Column], at: usize) -> Result<Comm, Damage> {
-    let name = match column(columns, row::COMM_BYTES)?.bytes(at) {
+    let name = match process::comm_bytes(columns, at)? {
         Some(bytes) => bytes,
         None => column(columns, row::COMM)?.text(at).ok_or_else(nonsense)?.as_bytes(),
     };
@@ -364,8 +392,12 @@ pub(super) fn comm(columns: &[Column], at: usize) -> Result<Comm, Damage> {
     Ok(Comm::from_kernel(padded))
 }
 
-/// The call in row `at`.
-pub(super) fn call_key(columns: &[Column], at: usize) -> Result<CallKey, Damage> {
-    let abi = column(columns, row::ABI)?.bytes(at).and_then(abi_named).ok_or_else(nonsense)?;
+/// The call in row `at`, of this table where it does not say which.
+#[inline]
+pub(super) fn call_key(columns: &[Column], at: usize, native: Abi) -> Result<CallKey, Damage> {
+    let abi = match column(columns, row::ABI)?.bytes(at) {
+        None => native,
+        Some(name) => abi_named(name).ok_or_else(nonsense)?,
+    };
     Ok(CallKey { abi, nr: column(columns, row::NR)?.number(at).ok_or_else(nonsense)? })
 }

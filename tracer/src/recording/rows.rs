@@ -1,78 +1,159 @@
 //! The rows that are no call: the whole of an interval recording, and what events leave to be said in one of
 //! events. Column by column as `schema` has them.
 
-use super::columns::{Flags, Lists, Numbers, Text};
-use super::detail::{Detail, Details};
+use super::buckets::Buckets;
+use super::columns::{Ends, Numbers, Text};
 use super::encode::{Body, Shape};
+use super::examples::Examples;
+use super::note::{Note, Notes};
+use super::on::{self, OnColumns};
+use super::process::{Processes, Said};
+use super::schema;
+use super::single::{Call, Calls};
 use crate::histogram::Histogram;
 use crate::interval::{CallKey, Cell, CellKey, InFlight};
 use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::run::Meta;
 use crate::syscalls;
+use tracer_common::abi::Abi;
 
 /// Rows that are being gathered.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// See [`super::schema::clock_offset`].
-    offset: u64,
+    shape: RowShape,
     len: usize,
     kind: Text,
     time: Numbers<i64>,
-    since: Numbers<i64>,
     pid: Numbers<u32>,
     process_start: Numbers<u64>,
     comm: Text,
-    comm_bytes: Text,
-    exited: Flags,
-    tid: Numbers<u32>,
     abi: Text,
     nr: Numbers<i32>,
     syscall: Text,
-    calls: Numbers<u64>,
-    errors: Numbers<u64>,
-    interrupted: Numbers<u64>,
-    denied: Numbers<u64>,
-    no_return: Numbers<u64>,
-    died: Numbers<u64>,
-    total: Numbers<u64>,
+    counts: Counts,
     min: Numbers<u64>,
     max: Numbers<u64>,
-    errnos: Lists<u16>,
-    errno_calls: Lists<u64>,
-    buckets: Lists<u16>,
-    bucket_calls: Lists<u64>,
-    counter: Text,
-    value: Numbers<u64>,
-    text: Text,
-    check: Numbers<u64>,
-    details: Details,
+    errnos: Errnos,
+    latencies: Buckets,
+    calls: Calls,
+    processes: Processes,
+    notes: Notes,
+    on: OnColumns,
+    examples: Examples,
+}
+
+/// What rows of a recording have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowShape {
+    /// Whether there is a place for what arguments tell.
+    pub(super) args: bool,
+    /// The table whose calls need no `abi`.
+    pub(super) native: Abi,
+    /// See [`super::schema::clock_offset`].
+    pub(super) offset: u64,
+}
+
+impl Default for RowShape {
+    fn default() -> Self {
+        Self { args: false, native: Abi::X86_64, offset: 0 }
+    }
+}
+
+impl RowShape {
+    /// Of a recording of such a run.
+    pub(super) fn new(meta: &Meta) -> Self {
+        let (native, offset) = (schema::native_abi(meta), schema::clock_offset(meta));
+        Self { args: meta.args, native, offset }
+    }
+
+    /// A time on `CLOCK_MONOTONIC` as moments are written.
+    pub(super) fn moment(self, monotonic_ns: u64) -> i64 {
+        monotonic_ns.wrapping_add(self.offset) as i64
+    }
+}
+
+/// Columns of numbers that add up: 0 in rows that are no cell.
+#[derive(Debug, Default)]
+struct Counts {
+    before_extremes: [Numbers<u64>; 7],
+    sizes: [Numbers<u64>; 3],
+}
+
+impl Counts {
+    fn all(&mut self) -> impl Iterator<Item = &mut Numbers<u64>> {
+        self.before_extremes.iter_mut().chain(&mut self.sizes)
+    }
+
+    fn push(&mut self, cell: &Cell, than: &Cell) {
+        let figures = |cell: &Cell| {
+            let sizes = cell.sizes;
+            [cell.calls, cell.error_count(), cell.interrupted, cell.denied, cell.no_return, cell.died]
+                .into_iter()
+                .chain([cell.total_ns, sizes.calls, sizes.bytes, sizes.small])
+        };
+        // The differences are wrapping ones: in two's complement that is a negative number.
+        let differences = figures(cell).zip(figures(than)).map(|(all, part)| all.wrapping_sub(part));
+        self.all().zip(differences).for_each(|(column, figure)| column.push(figure));
+    }
+
+    fn push_none(&mut self) {
+        self.all().for_each(|column| column.push(0));
+    }
+}
+
+/// Failed calls by errno.
+#[derive(Debug, Default)]
+struct Errnos {
+    ends: Ends,
+    numbers: Numbers<u16>,
+    calls: Numbers<u64>,
+}
+
+impl Errnos {
+    fn add(&mut self, errno: u16, calls: u64) {
+        self.numbers.push(errno);
+        self.calls.push(calls);
+    }
+
+    fn end_row(&mut self) {
+        self.ends.push(self.numbers.items());
+    }
+
+    fn clear(&mut self) {
+        self.ends.clear();
+        self.numbers.clear();
+        self.calls.clear();
+    }
+
+    fn encode(&self, body: &mut Body) {
+        self.ends.encode_structures(body);
+        self.numbers.encode(body);
+        self.calls.encode_as(body, Shape::Counts);
+    }
 }
 
 /// One row; what is `None` stays empty.
 #[derive(Default)]
 pub(super) struct Row<'a> {
-    pub(super) kind: &'static str,
-    /// Like all moments here, ns since 1970.
+    /// `None` for a cell.
+    pub(super) kind: Option<&'static str>,
+    /// In ns since 1970.
     pub(super) time: i64,
-    pub(super) since: Option<i64>,
     pub(super) process: Option<ProcessId>,
     pub(super) comm: Option<Comm>,
-    pub(super) exited: Option<bool>,
-    pub(super) tid: Option<u32>,
     pub(super) call: Option<CallKey>,
-    pub(super) counter: Option<&'a str>,
-    pub(super) value: Option<u64>,
-    pub(super) text: Option<&'a str>,
-    pub(super) check: Option<u64>,
-    pub(super) detail: Detail<'a>,
+    pub(super) single: Option<Call<'a>>,
+    pub(super) said: Option<Said<'a>>,
+    pub(super) note: Option<Note<'a>>,
 }
 
-/// What `text` says of an open call that was entered before anybody watched.
+/// What a note says of an open call that was entered before anybody watched.
 pub(super) const BEFORE_ATTACH: &str = "before";
 
 impl Rows {
-    /// None yet, of a recording with this offset of its clock.
-    pub(super) fn new(offset: u64) -> Self {
-        Self { offset, ..Self::default() }
+    /// None yet.
+    pub(super) fn new(shape: RowShape) -> Self {
+        Self { shape, ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -81,78 +162,76 @@ impl Rows {
 
     /// Bytes held by lists, which have no bound by the number of rows.
     pub(super) fn list_bytes(&self) -> usize {
-        10 * (self.errnos.items() + self.buckets.items()) + self.details.list_bytes()
+        10 * self.errnos.numbers.items()
+            + self.latencies.bytes()
+            + self.calls.list_bytes()
+            + self.processes.list_bytes()
+            + self.on.list_bytes()
+            + self.examples.list_bytes()
     }
 
-    /// What a cell counted; `than` is what is known of it otherwise, and left out. The extremes of a cell are
-    /// those of the whole.
+    /// What a cell counted; `than` is what is known of it otherwise, and left out. The extremes of a cell and what is
+    /// known of its files are those of the whole.
     pub(super) fn cell(&mut self, key: CellKey, comm: Option<Comm>, cell: &Cell, than: &Cell, time: i64) {
-        self.figures(cell, than);
-        self.push(&Row {
-            kind: "cell",
-            time,
-            process: Some(key.process),
-            comm,
-            call: Some(key.call),
-            detail: Detail::Cell(cell, than),
-            ..Row::default()
-        });
-    }
-
-    /// The differences are wrapping ones: in two's complement that is a negative number.
-    fn figures(&mut self, cell: &Cell, than: &Cell) {
-        self.calls.push(cell.calls.wrapping_sub(than.calls));
-        self.errors.push(cell.error_count().wrapping_sub(than.error_count()));
-        self.interrupted.push(cell.interrupted.wrapping_sub(than.interrupted));
-        self.denied.push(cell.denied.wrapping_sub(than.denied));
-        self.no_return.push(cell.no_return.wrapping_sub(than.no_return));
-        self.died.push(cell.died.wrapping_sub(than.died));
-        self.total.push(cell.total_ns.wrapping_sub(than.total_ns));
+        self.counts.push(cell, than);
         let known = !cell.latencies.is_empty() || cell.min_ns != 0 || cell.max_ns != 0;
         self.min.push_option(known.then_some(cell.min_ns));
         self.max.push_option(known.then_some(cell.max_ns));
         let errors = |cell: &Cell| cell.errors.clone().into_iter().collect::<Vec<_>>();
         for (errno, calls) in differences(&errors(cell), &errors(than)) {
-            self.errnos.add(errno);
-            self.errno_calls.add(calls);
+            self.errnos.add(errno, calls);
         }
         if than.latencies.is_empty() {
             for (bucket, calls) in cell.latencies.indexed() {
-                self.buckets.add(bucket as u16);
-                self.bucket_calls.add(calls);
+                self.latencies.add(bucket as u16, calls);
             }
-            return;
+        } else {
+            for (bucket, calls) in differences(&counts(&cell.latencies), &counts(&than.latencies)) {
+                self.latencies.add(bucket, calls);
+            }
         }
-        for (bucket, calls) in differences(&counts(&cell.latencies), &counts(&than.latencies)) {
-            self.buckets.add(bucket);
-            self.bucket_calls.add(calls);
+        if self.shape.args {
+            cell.on.iter().for_each(|file| self.on.add(file));
+            // What single calls tell is known from them.
+            if than.examples.is_empty() {
+                cell.examples.iter().for_each(|example| self.examples.add(example));
+            }
         }
-    }
-
-    pub(super) fn process(&mut self, id: ProcessId, info: &ProcessInfo, as_of: i64, time: i64) {
         self.push(&Row {
-            kind: "process",
             time,
-            since: Some(as_of),
-            process: Some(id),
-            comm: Some(info.comm),
-            exited: Some(info.exited),
-            detail: Detail::Process(info),
+            process: Some(key.process),
+            comm,
+            call: Some(key.call),
+            single: Call::slowest(cell, than),
             ..Row::default()
         });
     }
 
-    pub(super) fn in_flight(&mut self, open: &InFlight, comm: Option<Comm>, since: i64, time: i64) {
+    pub(super) fn process(&mut self, id: ProcessId, info: &ProcessInfo, time: i64) {
         self.push(&Row {
-            kind: "in_flight",
+            kind: Some("process"),
             time,
-            since: Some(since),
+            process: Some(id),
+            comm: Some(info.comm),
+            said: Some(Said::Info(info)),
+            ..Row::default()
+        });
+    }
+
+    pub(super) fn in_flight(&mut self, open: &InFlight, comm: Option<Comm>, time: i64) {
+        if self.shape.args
+            && let Some(on) = &open.on
+        {
+            self.on.add(&on::without_figures(on));
+        }
+        self.push(&Row {
+            kind: Some("in_flight"),
+            time,
             process: Some(open.process),
             comm,
-            tid: Some(open.tid),
             call: Some(open.call),
-            text: open.before_attach.then_some(BEFORE_ATTACH),
-            detail: Detail::Open(open),
+            single: Some(Call::Open(open)),
+            note: open.before_attach.then(|| Note { text: Some(BEFORE_ATTACH), ..Note::default() }),
             ..Row::default()
         });
     }
@@ -160,123 +239,80 @@ impl Rows {
     /// A row without figures of a cell, or the end of one with them.
     pub(super) fn push(&mut self, row: &Row) {
         self.len += 1;
-        self.kind.push(row.kind);
+        push_text(&mut self.kind, row.kind);
         self.time.push(row.time);
-        self.since.push_option(row.since);
-        self.pid.push_option(row.process.map(|id| id.pid));
-        self.process_start.push_option(row.process.map(|id| id.start_ns));
-        self.push_comm(row.comm);
-        self.exited.push(row.exited);
-        self.tid.push_option(row.tid);
-        if let Some(call) = row.call {
-            self.abi.push(call.abi.name());
-            self.nr.push(call.nr);
-            self.syscall.push(syscalls::plain_name(call).as_bytes());
-        } else {
-            self.abi.push_null();
-            self.nr.push_null();
-            self.syscall.push_null();
+        self.pid.push(row.process.map_or(0, |id| id.pid));
+        self.process_start.push(row.process.map_or(0, |id| id.start_ns));
+        match &row.comm {
+            Some(comm) => self.comm.push(String::from_utf8_lossy(comm.as_bytes()).as_bytes()),
+            None => self.comm.push_null(),
         }
-        if row.kind != "cell" {
-            for column in [
-                &mut self.calls,
-                &mut self.errors,
-                &mut self.interrupted,
-                &mut self.denied,
-                &mut self.no_return,
-                &mut self.died,
-                &mut self.total,
-                &mut self.min,
-                &mut self.max,
-            ] {
-                column.push_null();
-            }
+        let abi = row.call.map(|call| call.abi).filter(|&abi| abi != self.shape.native);
+        push_text(&mut self.abi, abi.map(Abi::name));
+        self.nr.push(row.call.map_or(0, |call| call.nr));
+        match row.call {
+            Some(call) => self.syscall.push(syscalls::plain_name(call).as_bytes()),
+            None => self.syscall.push_null(),
+        }
+        if row.kind.is_some() {
+            self.counts.push_none();
+            self.min.push_null();
+            self.max.push_null();
         }
         self.errnos.end_row();
-        self.errno_calls.end_row();
-        self.buckets.end_row();
-        self.bucket_calls.end_row();
-        push_text(&mut self.counter, row.counter);
-        self.value.push_option(row.value);
-        push_text(&mut self.text, row.text);
-        self.check.push_option(row.check);
-        let offset = self.offset;
-        self.details.push(row.detail, |monotonic_ns| monotonic_ns.wrapping_add(offset) as i64);
-    }
-
-    /// The name as text, and its bytes where they are none.
-    fn push_comm(&mut self, comm: Option<Comm>) {
-        push_as_text(&mut self.comm, &mut self.comm_bytes, comm.as_ref().map(Comm::as_bytes));
+        self.latencies.end_row();
+        self.calls.push(row.single, self.shape);
+        self.processes.push(row.said, self.shape);
+        self.notes.push(row.note.as_ref());
+        if self.shape.args {
+            self.on.end_row();
+            self.examples.end_row();
+        }
     }
 
     pub(super) fn clear(&mut self) {
         self.len = 0;
-        for text in [&mut self.kind, &mut self.comm, &mut self.comm_bytes, &mut self.abi, &mut self.syscall]
-            .into_iter()
-            .chain([&mut self.counter, &mut self.text])
-        {
+        for text in [&mut self.kind, &mut self.comm, &mut self.abi, &mut self.syscall] {
             text.clear();
         }
         self.time.clear();
-        self.since.clear();
-        self.exited.clear();
-        self.nr.clear();
         self.pid.clear();
-        self.tid.clear();
-        for numbers in [
-            &mut self.process_start,
-            &mut self.calls,
-            &mut self.errors,
-            &mut self.interrupted,
-            &mut self.denied,
-            &mut self.no_return,
-            &mut self.died,
-            &mut self.total,
-            &mut self.min,
-            &mut self.max,
-            &mut self.value,
-            &mut self.check,
-        ] {
+        self.nr.clear();
+        self.counts.all().for_each(Numbers::clear);
+        for numbers in [&mut self.process_start, &mut self.min, &mut self.max] {
             numbers.clear();
         }
         self.errnos.clear();
-        self.errno_calls.clear();
-        self.buckets.clear();
-        self.bucket_calls.clear();
-        self.details.clear();
+        self.latencies.clear();
+        self.calls.clear();
+        self.processes.clear();
+        self.notes.clear();
+        self.on.clear();
+        self.examples.clear();
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
         self.kind.encode(body);
         self.time.encode(body);
-        self.since.encode(body);
         self.pid.encode(body);
         self.process_start.encode(body);
         self.comm.encode(body);
-        self.comm_bytes.encode(body);
-        self.exited.encode(body);
-        self.tid.encode(body);
         self.abi.encode(body);
         self.nr.encode(body);
         self.syscall.encode(body);
-        self.calls.encode(body);
-        self.errors.encode(body);
-        self.interrupted.encode(body);
-        self.denied.encode(body);
-        self.no_return.encode(body);
-        self.died.encode(body);
-        self.total.encode(body);
+        self.counts.before_extremes.iter().for_each(|column| column.encode(body));
         self.min.encode(body);
         self.max.encode(body);
-        self.errnos.encode(body, Shape::Plain);
-        self.errno_calls.encode(body, Shape::Counts);
-        self.buckets.encode(body, Shape::Plain);
-        self.bucket_calls.encode(body, Shape::Counts);
-        self.counter.encode(body);
-        self.value.encode(body);
-        self.text.encode(body);
-        self.check.encode(body);
-        self.details.encode(body);
+        self.counts.sizes.iter().for_each(|column| column.encode(body));
+        self.errnos.encode(body);
+        self.latencies.encode(body);
+        self.calls.encode(body, self.shape);
+        self.processes.encode(body);
+        self.notes.encode(body);
+        if self.shape.args {
+            self.on.encode(body);
+            self.examples.encode(body);
+        }
     }
 }
 
@@ -298,7 +334,7 @@ pub(super) fn push_as_text(text: &mut Text, raw: &mut Text, bytes: Option<&[u8]>
     }
 }
 
-fn push_text(column: &mut Text, text: Option<&str>) {
+pub(super) fn push_text(column: &mut Text, text: Option<&str>) {
     match text {
         Some(text) => column.push(text),
         None => column.push_null(),

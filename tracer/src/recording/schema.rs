@@ -1,7 +1,7 @@
 //! The columns of both kinds of recording and the metadata before them.
 //!
-//! The order of columns is part of the format: later versions add columns at the end only, and a reader takes
-//! those that it knows from the front.
+//! A reader knows columns and parts of structures by their names: which ones a file has depends on the run and on the
+//! version that wrote it.
 
 use std::sync::Arc;
 
@@ -9,12 +9,13 @@ use arrow_schema::{DataType, Field, Fields, Metadata, Schema, TimeUnit};
 use tracer_common::abi::Abi;
 use tracer_common::bucket::{GROUPING_POWER, MAX_VALUE_POWER};
 
-use super::ReadError;
+use super::shape::Shapes;
 use super::verify::fnv1a;
+use super::{ReadError, format1};
 use crate::run::Meta;
 
 /// Version of the format that is written, and the latest that is read.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What a recording is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,78 +47,132 @@ const META_HASH: &str = "tracer.meta.fnv1a";
 /// Key of the layout of histograms.
 const HISTOGRAM: &str = "tracer.histogram";
 
-/// Columns of an interval recording, and of the rows that are no call in a recording of events.
+/// Columns of an interval recording, and of the rows that are no call in a recording of events: where a reader finds
+/// them, wherever they are in the file.
 pub(super) mod row {
     pub(in crate::recording) const KIND: usize = 0;
     pub(in crate::recording) const TIME: usize = 1;
+    pub(in crate::recording) const PID: usize = 2;
+    pub(in crate::recording) const PROCESS_START: usize = 3;
+    pub(in crate::recording) const COMM: usize = 4;
+    pub(in crate::recording) const ABI: usize = 5;
+    pub(in crate::recording) const NR: usize = 6;
+    pub(in crate::recording) const SYSCALL: usize = 7;
+    pub(in crate::recording) const CALLS: usize = 8;
+    pub(in crate::recording) const ERRORS: usize = 9;
+    pub(in crate::recording) const INTERRUPTED: usize = 10;
+    pub(in crate::recording) const DENIED: usize = 11;
+    pub(in crate::recording) const NO_RETURN: usize = 12;
+    pub(in crate::recording) const DIED: usize = 13;
+    pub(in crate::recording) const TOTAL: usize = 14;
+    pub(in crate::recording) const MIN: usize = 15;
+    pub(in crate::recording) const MAX: usize = 16;
+    pub(in crate::recording) const SIZED: usize = 17;
+    pub(in crate::recording) const BYTES: usize = 18;
+    pub(in crate::recording) const SMALL: usize = 19;
+    pub(in crate::recording) const ERRNOS: usize = 20;
+    pub(in crate::recording) const LATENCIES: usize = 21;
+    pub(in crate::recording) const CALL: usize = 22;
+    pub(in crate::recording) const PROCESS: usize = 23;
+    pub(in crate::recording) const NOTE: usize = 24;
+
+    /// Columns that every recording has. Those from here on are there where the run can have something to say in
+    /// them, or came later.
+    pub(in crate::recording) const FIRST: usize = NOTE + 1;
+
+    /// Where arguments were taken.
+    pub(in crate::recording) const ON: usize = 25;
+    /// The same.
+    pub(in crate::recording) const EXAMPLES: usize = 26;
+
+    /// All of them.
+    pub(in crate::recording) const COUNT: usize = EXAMPLES + 1;
+}
+
+/// Parts of [`row::ERRNOS`].
+pub(super) mod errno {
+    pub(in crate::recording) const ERRNO: usize = 0;
+    pub(in crate::recording) const CALLS: usize = 1;
+}
+
+/// Parts of [`row::LATENCIES`].
+pub(super) mod bucket {
+    pub(in crate::recording) const GAP: usize = 0;
+    pub(in crate::recording) const CALLS: usize = 1;
+    pub(in crate::recording) const CALLS_256: usize = 2;
+}
+
+/// Parts of [`row::CALL`].
+pub(super) mod single {
+    pub(in crate::recording) const TID: usize = 0;
+    pub(in crate::recording) const SINCE: usize = 1;
+    pub(in crate::recording) const LATENCY: usize = 2;
+    pub(in crate::recording) const RET: usize = 3;
+    pub(in crate::recording) const ARGS: usize = 4;
+    /// Where arguments were taken.
+    pub(in crate::recording) const ON: usize = 5;
+    /// The same.
+    pub(in crate::recording) const OPERANDS: usize = 6;
+}
+
+/// Parts of [`row::PROCESS`].
+pub(super) mod process {
+    pub(in crate::recording) const SINCE: usize = 0;
+    pub(in crate::recording) const EXITED: usize = 1;
+    pub(in crate::recording) const COMM_BYTES: usize = 2;
+    pub(in crate::recording) const PPID: usize = 3;
+    pub(in crate::recording) const NS_PID: usize = 4;
+    pub(in crate::recording) const CMDLINE: usize = 5;
+    pub(in crate::recording) const CMDLINE_BYTES: usize = 6;
+    pub(in crate::recording) const CGROUP: usize = 7;
+    pub(in crate::recording) const THREADS: usize = 8;
+}
+
+/// Parts of [`process::THREADS`].
+pub(super) mod thread {
+    pub(in crate::recording) const TID: usize = 0;
+    pub(in crate::recording) const COMM: usize = 1;
+}
+
+/// Parts of [`row::NOTE`].
+pub(super) mod note {
+    pub(in crate::recording) const TEXT: usize = 0;
+    pub(in crate::recording) const VALUE: usize = 1;
     pub(in crate::recording) const SINCE: usize = 2;
-    pub(in crate::recording) const PID: usize = 3;
-    pub(in crate::recording) const PROCESS_START: usize = 4;
-    pub(in crate::recording) const COMM: usize = 5;
-    pub(in crate::recording) const COMM_BYTES: usize = 6;
-    pub(in crate::recording) const EXITED: usize = 7;
-    pub(in crate::recording) const TID: usize = 8;
-    pub(in crate::recording) const ABI: usize = 9;
-    pub(in crate::recording) const NR: usize = 10;
-    pub(in crate::recording) const CALLS: usize = 12;
-    pub(in crate::recording) const ERRORS: usize = 13;
-    pub(in crate::recording) const INTERRUPTED: usize = 14;
-    pub(in crate::recording) const DENIED: usize = 15;
-    pub(in crate::recording) const NO_RETURN: usize = 16;
-    pub(in crate::recording) const DIED: usize = 17;
-    pub(in crate::recording) const TOTAL: usize = 18;
-    pub(in crate::recording) const MIN: usize = 19;
-    pub(in crate::recording) const MAX: usize = 20;
-    pub(in crate::recording) const ERRNOS: usize = 21;
-    pub(in crate::recording) const ERRNO_CALLS: usize = 22;
-    pub(in crate::recording) const BUCKETS: usize = 23;
-    pub(in crate::recording) const BUCKET_CALLS: usize = 24;
-    pub(in crate::recording) const COUNTER: usize = 25;
-    pub(in crate::recording) const VALUE: usize = 26;
-    pub(in crate::recording) const TEXT: usize = 27;
-    pub(in crate::recording) const CHECK: usize = 28;
+    pub(in crate::recording) const CHECK: usize = 3;
+}
 
-    /// Columns that every recording has; those from here on came later.
-    pub(in crate::recording) const FIRST: usize = CHECK + 1;
+/// Parts of [`row::ON`].
+pub(super) mod on {
+    pub(in crate::recording) const KIND: usize = 0;
+    pub(in crate::recording) const DEVICE: usize = 1;
+    pub(in crate::recording) const INODE: usize = 2;
+    pub(in crate::recording) const FD: usize = 3;
+    pub(in crate::recording) const CALLS: usize = 4;
+    pub(in crate::recording) const ERRORS: usize = 5;
+    pub(in crate::recording) const TOTAL: usize = 6;
+    pub(in crate::recording) const MAX: usize = 7;
+    pub(in crate::recording) const BYTES: usize = 8;
+    pub(in crate::recording) const LATENCIES: usize = 9;
+    pub(in crate::recording) const NAME: usize = 10;
+    pub(in crate::recording) const OTHER_NAMES: usize = 11;
+    pub(in crate::recording) const PEER: usize = 12;
+    pub(in crate::recording) const PEER_PID: usize = 13;
+    pub(in crate::recording) const PEER_COMM: usize = 14;
+}
 
-    pub(in crate::recording) const PPID: usize = 29;
-    pub(in crate::recording) const CMDLINE: usize = 30;
-    pub(in crate::recording) const CMDLINE_BYTES: usize = 31;
-    pub(in crate::recording) const CGROUP: usize = 32;
-    pub(in crate::recording) const THREAD_TIDS: usize = 33;
-    pub(in crate::recording) const THREAD_COMMS: usize = 34;
-    pub(in crate::recording) const ARGS: usize = 35;
-    pub(in crate::recording) const SLOW_TID: usize = 36;
-    pub(in crate::recording) const SLOW_SINCE: usize = 37;
-    pub(in crate::recording) const SLOW_NS: usize = 38;
-    pub(in crate::recording) const SLOW_RET: usize = 39;
-    pub(in crate::recording) const SIZED: usize = 40;
-    pub(in crate::recording) const BYTES: usize = 41;
-    pub(in crate::recording) const SMALL: usize = 42;
-    pub(in crate::recording) const ON_KINDS: usize = 43;
-    pub(in crate::recording) const ON_DEVS: usize = 44;
-    pub(in crate::recording) const ON_INODES: usize = 45;
-    pub(in crate::recording) const ON_FDS: usize = 46;
-    pub(in crate::recording) const ON_CALLS: usize = 47;
-    pub(in crate::recording) const ON_ERRORS: usize = 48;
-    pub(in crate::recording) const ON_TOTALS: usize = 49;
-    pub(in crate::recording) const ON_MAXIMA: usize = 50;
-    pub(in crate::recording) const ON_BYTES: usize = 51;
-    pub(in crate::recording) const ON_SPREADS: usize = 52;
-    pub(in crate::recording) const ON_BUCKETS: usize = 53;
-    pub(in crate::recording) const ON_BUCKET_CALLS: usize = 54;
-    pub(in crate::recording) const ON_NAMES: usize = 55;
-    pub(in crate::recording) const ON_OTHER_NAMES: usize = 56;
-    pub(in crate::recording) const ON_PEERS: usize = 57;
-    pub(in crate::recording) const ON_PEER_PIDS: usize = 58;
-    pub(in crate::recording) const ON_PEER_COMMS: usize = 59;
-    pub(in crate::recording) const SLOW_ON: usize = 60;
-    pub(in crate::recording) const NS_PID: usize = 61;
-    pub(in crate::recording) const OPERANDS: usize = 62;
-    pub(in crate::recording) const EXAMPLE_ERRNOS: usize = 63;
-    pub(in crate::recording) const EXAMPLES: usize = 64;
-    pub(in crate::recording) const EXAMPLE_CALLS: usize = 65;
-    pub(in crate::recording) const EXAMPLE_UNSURE: usize = 66;
+/// Parts of [`on::LATENCIES`].
+pub(super) mod on_bucket {
+    pub(in crate::recording) const BUCKET: usize = 0;
+    pub(in crate::recording) const CALLS: usize = 1;
+}
+
+/// Parts of [`row::EXAMPLES`].
+pub(super) mod example {
+    pub(in crate::recording) const ERRNO: usize = 0;
+    pub(in crate::recording) const ON: usize = 1;
+    pub(in crate::recording) const CALLS: usize = 2;
+    pub(in crate::recording) const UNSURE: usize = 3;
 }
 
 /// Columns of a recording of events.
@@ -144,98 +199,132 @@ pub(super) mod call {
 }
 
 /// A moment. Tools show it as the date it was; see `docs/RECORDING.md` for how exact that is.
-fn moment() -> DataType {
+pub(super) fn moment() -> DataType {
     DataType::Timestamp(TimeUnit::Nanosecond, Some(Arc::from("UTC")))
 }
 
-fn list(items: DataType) -> DataType {
+pub(super) fn list(items: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", items, false)))
 }
 
-fn row_fields(kind: Kind) -> Fields {
+fn structures(name: &str, parts: Vec<Field>) -> Field {
+    Field::new(name, list(DataType::Struct(Fields::from(parts))), false)
+}
+
+fn row_fields(kind: Kind, args: bool) -> Fields {
     // In a recording of events these figures are what the calls in rows of their own do not hold.
     let count = match kind {
         Kind::Intervals => DataType::UInt64,
         Kind::Events => DataType::Int64,
     };
-    let counts = || list(count.clone());
-    let field = |name: &str, kind: DataType| Field::new(name, kind, true);
-    Fields::from(vec![
-        Field::new("kind", DataType::Utf8, false),
-        field("time", moment()),
-        field("since", moment()),
-        field("pid", DataType::UInt32),
-        field("process_start_ns", DataType::UInt64),
-        field("comm", DataType::Utf8),
-        field("comm_bytes", DataType::Binary),
-        field("exited", DataType::Boolean),
-        field("tid", DataType::UInt32),
-        field("abi", DataType::Utf8),
-        field("nr", DataType::Int32),
-        field("syscall", DataType::Utf8),
-        field("calls", count.clone()),
-        field("errors", count.clone()),
-        field("interrupted", count.clone()),
-        field("denied", count.clone()),
-        field("no_return", count.clone()),
-        field("died", count.clone()),
-        field("total_ns", count.clone()),
-        field("min_ns", DataType::UInt64),
-        field("max_ns", DataType::UInt64),
-        Field::new("errnos", list(DataType::UInt16), false),
-        Field::new("errno_calls", counts(), false),
-        Field::new("buckets", list(DataType::UInt16), false),
-        Field::new("bucket_calls", counts(), false),
-        field("counter", DataType::Utf8),
-        field("value", DataType::UInt64),
-        field("text", DataType::Utf8),
-        field("check", DataType::UInt64),
-        field("ppid", DataType::UInt32),
-        field("cmdline", DataType::Utf8),
-        field("cmdline_bytes", DataType::Binary),
-        field("cgroup", DataType::Utf8),
-        Field::new("thread_tids", list(DataType::UInt32), false),
-        Field::new("thread_comms", list(DataType::Binary), false),
-        Field::new("args", list(DataType::UInt64), false),
-        field("slow_tid", DataType::UInt32),
-        field("slow_since", moment()),
-        field("slow_ns", DataType::UInt64),
-        field("slow_ret", DataType::Int64),
-        field("sized", count.clone()),
-        field("bytes", count.clone()),
-        field("small", count.clone()),
-        Field::new("on_kinds", list(DataType::UInt16), false),
-        Field::new("on_devices", list(DataType::UInt32), false),
-        Field::new("on_inodes", list(DataType::UInt64), false),
-        Field::new("on_fds", list(DataType::Int32), false),
-        Field::new("on_calls", list(DataType::UInt64), false),
-        Field::new("on_errors", list(DataType::UInt64), false),
-        Field::new("on_total_ns", list(DataType::UInt64), false),
-        Field::new("on_max_ns", list(DataType::UInt64), false),
-        Field::new("on_bytes", list(DataType::UInt64), false),
-        Field::new("on_spreads", list(DataType::UInt16), false),
-        Field::new("on_buckets", list(DataType::UInt16), false),
-        Field::new("on_bucket_calls", list(DataType::UInt64), false),
-        Field::new("on_names", list(DataType::Binary), false),
-        Field::new("on_other_names", list(DataType::UInt16), false),
-        Field::new("on_peers", list(DataType::Binary), false),
-        Field::new("on_peer_pids", list(DataType::UInt32), false),
-        Field::new("on_peer_comms", list(DataType::Binary), false),
-        field("slow_on", DataType::UInt32),
-        field("ns_pid", DataType::UInt32),
-        field("operands", DataType::Binary),
-        Field::new("example_errnos", list(DataType::UInt16), false),
-        Field::new("examples", list(DataType::Binary), false),
-        Field::new("example_calls", list(DataType::UInt64), false),
-        Field::new("example_unsure", list(DataType::UInt64), false),
-    ])
+    let some = |name: &str, kind: DataType| Field::new(name, kind, true);
+    let all = |name: &str, kind: DataType| Field::new(name, kind, false);
+    let counted = |name: &str| all(name, count.clone());
+    let mut call = vec![
+        all("tid", DataType::UInt32),
+        some("since", moment()),
+        some("ns", DataType::UInt64),
+        some("ret", DataType::Int64),
+        all("args", list(DataType::UInt64)),
+    ];
+    if args {
+        call.extend([some("on", DataType::UInt32), some("operands", DataType::Binary)]);
+    }
+    let process = vec![
+        all("since", moment()),
+        all("exited", DataType::Boolean),
+        some("comm_bytes", DataType::Binary),
+        some("ppid", DataType::UInt32),
+        some("ns_pid", DataType::UInt32),
+        some("cmdline", DataType::Utf8),
+        some("cmdline_bytes", DataType::Binary),
+        some("cgroup", DataType::Utf8),
+        structures("threads", vec![all("tid", DataType::UInt32), all("comm", DataType::Binary)]),
+    ];
+    let note = vec![
+        some("text", DataType::Utf8),
+        some("value", DataType::UInt64),
+        some("since", moment()),
+        some("check", DataType::UInt64),
+    ];
+    let latencies =
+        vec![all("gap", DataType::UInt8), all("calls", DataType::UInt8), all("calls_256", count.clone())];
+    let mut fields = vec![
+        some("kind", DataType::Utf8),
+        all("time", moment()),
+        all("pid", DataType::UInt32),
+        all("process_start_ns", DataType::UInt64),
+        some("comm", DataType::Utf8),
+        some("abi", DataType::Utf8),
+        all("nr", DataType::Int32),
+        some("syscall", DataType::Utf8),
+        counted("calls"),
+        counted("errors"),
+        counted("interrupted"),
+        counted("denied"),
+        counted("no_return"),
+        counted("died"),
+        counted("total_ns"),
+        some("min_ns", DataType::UInt64),
+        some("max_ns", DataType::UInt64),
+        counted("sized"),
+        counted("bytes"),
+        counted("small"),
+        structures("errnos", vec![all("errno", DataType::UInt16), counted("calls")]),
+        structures("latencies", latencies),
+        structures("call", call),
+        structures("process", process),
+        structures("note", note),
+    ];
+    // A column without a value costs 48 bytes and more in every batch: it is there where a run can have one. A later
+    // version adds its own here, under conditions of their own.
+    if args {
+        fields.push(structures(
+            "on",
+            vec![
+                all("kind", DataType::UInt16),
+                all("device", DataType::UInt32),
+                all("inode", DataType::UInt64),
+                all("fd", DataType::Int32),
+                all("calls", DataType::UInt64),
+                all("errors", DataType::UInt64),
+                all("total_ns", DataType::UInt64),
+                all("max_ns", DataType::UInt64),
+                all("bytes", DataType::UInt64),
+                structures(
+                    "latencies",
+                    vec![all("bucket", DataType::UInt16), all("calls", DataType::UInt64)],
+                ),
+                all("name", DataType::Binary),
+                all("other_names", DataType::UInt16),
+                all("peer", DataType::Binary),
+                all("peer_pid", DataType::UInt32),
+                all("peer_comm", DataType::Binary),
+            ],
+        ));
+        fields.push(structures(
+            "examples",
+            vec![
+                all("errno", DataType::UInt16),
+                all("on", DataType::Binary),
+                all("calls", DataType::UInt64),
+                all("unsure", DataType::UInt64),
+            ],
+        ));
+    }
+    Fields::from(fields)
 }
 
 /// The columns of a recording.
 pub(super) fn fields(kind: Kind, args: bool) -> Fields {
     if kind == Kind::Intervals {
-        return row_fields(kind);
+        return row_fields(kind, args);
     }
+    call_fields(args, row_fields(kind, args))
+}
+
+/// The columns of a recording of events whose other rows have these.
+pub(super) fn call_fields(args: bool, rows: Fields) -> Fields {
     let field = |name: &str, kind: DataType| Arc::new(Field::new(name, kind, true));
     let mut fields = vec![
         field("time", moment()),
@@ -252,7 +341,7 @@ pub(super) fn fields(kind: Kind, args: bool) -> Fields {
     if args {
         fields.extend((0..6).map(|index| field(&format!("arg{index}"), DataType::UInt64)));
     }
-    fields.push(Arc::new(Field::new("other", list(DataType::Struct(row_fields(kind))), false)));
+    fields.push(Arc::new(Field::new("other", list(DataType::Struct(rows)), false)));
     if args {
         fields.push(field("operands", DataType::Binary));
     }
@@ -276,11 +365,14 @@ pub(super) fn schema(kind: Kind, meta: &Meta) -> Schema {
 }
 
 /// What a schema says, if it is that of a recording we can read.
-pub(super) fn understand(schema: &Schema) -> Result<(Kind, Meta), ReadError> {
+pub(super) fn understand(schema: &Schema) -> Result<Understood, ReadError> {
     let not = |why: &str| ReadError::NotARecording { why: why.to_owned() };
     let text = |key: &str| schema.metadata().get(key).map(String::as_str);
     let format = text(FORMAT).ok_or_else(|| not("an Arrow stream of something else"))?;
     let found: u32 = format.parse().map_err(|_| not("its format version is no number"))?;
+    if found == 0 {
+        return Err(not("it has no format version"));
+    }
     if found > FORMAT_VERSION {
         return Err(ReadError::TooNew { found });
     }
@@ -297,30 +389,29 @@ pub(super) fn understand(schema: &Schema) -> Result<(Kind, Meta), ReadError> {
         return Err(not("what it says of the run is damaged"));
     }
     let meta: Meta = serde_json::from_str(json).map_err(|_| not("what it says of the run is no JSON"))?;
+    let is_first = found < FORMAT_VERSION;
+    let ours = if is_first { format1::fields(kind, meta.args) } else { fields(kind, meta.args) };
+    let rows = if is_first { format1::FIRST } else { row::FIRST };
     let first = match kind {
-        Kind::Intervals => row::FIRST,
+        Kind::Intervals => rows,
         Kind::Events => call::other(meta.args) + 1,
     };
-    if !begins_with(schema.fields(), &fields(kind, meta.args), first) {
-        return Err(not("its columns are others"));
-    }
-    Ok((kind, meta))
+    let shapes =
+        Shapes::new(schema.fields(), &ours, first, rows).ok_or_else(|| not("its columns are others"))?;
+    let has_our_columns = !is_first && *schema.fields() == ours;
+    Ok(Understood { kind, meta, is_first, has_our_columns, shapes })
 }
 
-/// Whether the file's columns are ours: all of the first ones, as many as it has of those that came later, and
-/// whatever came after us.
-fn begins_with(found: &Fields, ours: &Fields, first: usize) -> bool {
-    found.len() >= first && found.iter().zip(ours).all(|(found, ours)| same(found, ours))
-}
-
-fn same(found: &Field, ours: &Field) -> bool {
-    found.name() == ours.name()
-        && found.is_nullable() == ours.is_nullable()
-        && match (found.data_type(), ours.data_type()) {
-            (DataType::List(found), DataType::List(ours)) => same(found, ours),
-            (DataType::Struct(found), DataType::Struct(ours)) => begins_with(found, ours, row::FIRST),
-            (found, ours) => found == ours,
-        }
+/// What a schema says.
+pub(super) struct Understood {
+    pub(super) kind: Kind,
+    pub(super) meta: Meta,
+    /// Whether it is of the first format version.
+    pub(super) is_first: bool,
+    /// Whether batches of ours belong into the file.
+    pub(super) has_our_columns: bool,
+    /// How its columns are decoded.
+    pub(super) shapes: Shapes,
 }
 
 /// The table whose calls need no `abi` in a recording of events.

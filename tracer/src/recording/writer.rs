@@ -7,9 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::calls::{Calls, STAGED};
 use super::encode::{Body, END_MARKER, Shape, schema_message};
-use super::rows::{Row, Rows};
+use super::note::Note;
+use super::rows::{Row, RowShape, Rows};
 use super::schema::{self, Kind};
-use super::verify;
+use super::verify::Check;
 use super::{MAX_BATCH_ROWS, Mark};
 use crate::decode::{self, CallEvent, End, Record};
 use crate::fold::Fold;
@@ -34,8 +35,8 @@ const FULL: usize = MAX_BATCH_ROWS - STAGED;
 pub struct Writer<W> {
     out: W,
     written: u64,
-    /// See [`schema::clock_offset`].
-    offset: u64,
+    shape: RowShape,
+    check: Check,
     rows: Rows,
     events: Option<Events>,
     /// Rows so far, written or gathered.
@@ -75,8 +76,9 @@ impl<W: Write> Writer<W> {
         Ok(Self {
             out,
             written: 0,
-            offset: schema::clock_offset(meta),
-            rows: Rows::new(schema::clock_offset(meta)),
+            shape: RowShape::new(meta),
+            check: Check { is_first: false, kind, args: meta.args },
+            rows: Rows::new(RowShape::new(meta)),
             events: (kind == Kind::Events).then(|| Events {
                 calls: Calls::new(meta),
                 operands: operand::Latest::default(),
@@ -111,7 +113,7 @@ impl<W: Write> Writer<W> {
 
     /// The end of an interval: all of it that the events before do not say.
     pub fn interval(&mut self, interval: &Interval) -> io::Result<()> {
-        let time = self.moment(interval.end_ns);
+        let time = self.shape.moment(interval.end_ns);
         for (id, info) in &interval.processes {
             self.comms.insert(*id, info.comm);
         }
@@ -119,29 +121,27 @@ impl<W: Write> Writer<W> {
         let mut processes: Vec<_> = interval.processes.iter().collect();
         processes.sort_unstable_by_key(|(id, _)| **id);
         for (id, info) in processes {
-            let as_of = self.moment(info.as_of_ns);
-            self.rows.process(*id, info, as_of, time);
+            self.rows.process(*id, info, time);
             self.row_added()?;
         }
         for open in &interval.in_flight {
-            let (comm, since) = (self.comms.get(&open.process).copied(), self.moment(open.enter_ns));
-            self.rows.in_flight(open, comm, since, time);
+            self.rows.in_flight(open, self.comms.get(&open.process).copied(), time);
             self.row_added()?;
         }
+        let mut check = self.check.interval(interval);
         for (counter, value) in interval.ledger.named().filter(|(_, value)| *value > 0) {
-            let row =
-                Row { kind: "ledger", time, counter: Some(counter), value: Some(value), ..Row::default() };
-            self.rows.push(&row);
+            check = check.wrapping_add(self.check.ledger(counter, value));
+            let note = Note { text: Some(counter), value: Some(value), ..Note::default() };
+            self.rows.push(&Row { kind: Some("ledger"), time, note: Some(note), ..Row::default() });
             self.row_added()?;
         }
-        self.rows.push(&Row {
-            kind: "interval",
-            time,
-            since: Some(self.moment(interval.start_ns)),
+        let note = Note {
             value: Some(self.rows_so_far),
-            check: Some(verify::check(interval)),
-            ..Row::default()
-        });
+            since: Some(self.shape.moment(interval.start_ns)),
+            check: Some(check),
+            ..Note::default()
+        };
+        self.rows.push(&Row { kind: Some("interval"), time, note: Some(note), ..Row::default() });
         self.row_added()?;
         for (id, info) in &interval.processes {
             if info.exited {
@@ -159,13 +159,10 @@ impl<W: Write> Writer<W> {
     /// A mark, visible to readers at once.
     pub fn mark(&mut self, mark: &Mark) -> io::Result<()> {
         let cut = mark.text.floor_char_boundary(Mark::MAX_BYTES);
-        self.rows.push(&Row {
-            kind: "mark",
-            time: self.moment(mark.time_ns),
-            value: Some(self.rows_so_far),
-            text: Some(&mark.text[..cut]),
-            ..Row::default()
-        });
+        let text = Some(&mark.text[..cut]);
+        let note = Note { text, value: Some(self.rows_so_far), ..Note::default() };
+        let time = self.shape.moment(mark.time_ns);
+        self.rows.push(&Row { kind: Some("mark"), time, note: Some(note), ..Row::default() });
         self.row_added()?;
         self.flush()
     }
@@ -187,11 +184,6 @@ impl<W: Write> Writer<W> {
     /// Bytes of everything that was written whole: where to cut the file after a write that failed.
     pub fn bytes_written(&self) -> u64 {
         self.written
-    }
-
-    /// Time on `CLOCK_MONOTONIC` as moments are written.
-    fn moment(&self, monotonic_ns: u64) -> i64 {
-        monotonic_ns.wrapping_add(self.offset) as i64
     }
 
     /// Rows for the cells, as far as events do not hold them.

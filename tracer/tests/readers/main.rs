@@ -17,7 +17,7 @@ use tracer_common::abi::Abi;
 type Totals = BTreeMap<String, [u64; 3]>;
 
 fn golden(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{kind}-1.arrows"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{kind}-2.arrows"))
 }
 
 /// What our own report says.

@@ -114,6 +114,26 @@ fn ten_thousand_corruptions_are_noticed() {
 }
 
 #[test]
+fn corruptions_of_files_of_the_first_format_are_noticed() {
+    for name in ["full-1", "events-1"] {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        let file = std::fs::read(format!("{directory}/{name}.arrows")).expect("in the repository");
+        let shown = as_recorded(read(&file).expect("a recording").0, false);
+        let starts = messages(&file);
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let mut bad = file.clone();
+            let start = starts[random.usize(1..starts.len())];
+            let at = (start + random.usize(..6_000)).min(bad.len() - 1);
+            bad[at] ^= 1 << random.u8(..8);
+            check(&bad, &shown).expect("what is before the damage");
+            bad.drain(at..(at + 100).min(file.len()));
+            check(&bad, &shown);
+        }
+    }
+}
+
+#[test]
 fn messages_that_are_missing_twice_or_exchanged_are_noticed() {
     for (kind, args) in [(Kind::Intervals, false), (Kind::Events, true)] {
         let (shown, file) = fixed(kind, args);

@@ -42,8 +42,10 @@ proptest! {
     }
 
     #[test]
-    fn a_run_comes_back_as_it_was_shown(steps in any_steps(false)) {
-        let (shown, file) = record(&steps, Kind::Intervals, false);
+    fn a_run_comes_back_as_it_was_shown(
+        (args, steps) in any::<bool>().prop_flat_map(|args| (Just(args), any_steps(args))),
+    ) {
+        let (shown, file) = record(&steps, Kind::Intervals, args);
         let (items, end) = read(&file).expect("a recording");
         prop_assert_eq!(items, as_recorded(shown, false));
         prop_assert_eq!(end, End::Clean);

@@ -168,7 +168,7 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
                 for (tgid, _) in live.unnamed() {
                     live.name(tgid, Comm::new("from proc"));
                 }
-                let interval = close(&mut live, now_ns, *ledger);
+                let interval = close(&mut live, now_ns, *ledger, args);
                 writer.interval(&interval).expect("written");
                 shown.push(Item::Interval(interval));
             }
@@ -177,7 +177,8 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
     (shown, writer.finish().expect("written"))
 }
 
-fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
+/// `args` says that arguments were taken, without which only what was open before is known to have any.
+fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts, args: bool) -> Interval {
     let open = (0..now_ns % 3).map(|tid| InFlight {
         before_attach: tid == 1,
         process: live.process_id(40 + tid as u32),
@@ -185,12 +186,12 @@ fn close(live: &mut Fold, now_ns: u64, ledger: LedgerCounts) -> Interval {
         call: crate::interval::CallKey { abi: tracer_common::abi::Abi::I386, nr: 3 },
         enter_ns: now_ns - tid * 1_000_000_000,
         args: (tid == 1).then_some([now_ns; 6]),
-        on: (tid == 1).then(|| On {
+        on: (args && tid == 1).then(|| On {
             fd: 3,
             file: FileId { kind: FileKind::Socket, dev: 8, ino: now_ns },
             names: Names { known: Some(Arc::new(Known::named(*b"tcp 10.0.0.1:80"))), has_others: false },
         }),
-        operands: (tid == 1).then(|| b"/a/path".as_slice().into()),
+        operands: (args && tid == 1).then(|| b"/a/path".as_slice().into()),
     });
     let open = open.collect();
     live.close(now_ns, open, ledger)

@@ -4,10 +4,11 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
-use super::fixture::{Step, any_steps, read, record};
+use super::fixture::{Step, any_steps, meta, read, record};
 use crate::aggregate::Aggregator;
 use crate::findings::Findings;
-use crate::recording::{End, Item, Kind};
+use crate::interval::tests::any_interval;
+use crate::recording::{End, FORMAT_VERSION, Item, Kind, Mark, Writer};
 use crate::report::json::JsonLines;
 use crate::snapshot::Snapshot;
 
@@ -32,8 +33,8 @@ fn totals(file: &[u8]) -> (String, usize) {
 }
 
 #[test]
-fn files_of_format_1_have_the_totals_they_had() {
-    for name in ["intervals-1", "events-1"] {
+fn files_of_all_formats_have_the_totals_they_had() {
+    for name in ["intervals-1", "events-1", "full-1", "intervals-2", "events-2", "full-2"] {
         let file = std::fs::read(format!("{DIRECTORY}/{name}.arrows")).expect("in the repository");
         let expected =
             std::fs::read_to_string(format!("{DIRECTORY}/{name}.jsonl")).expect("in the repository");
@@ -46,7 +47,7 @@ fn files_of_format_1_have_the_totals_they_had() {
     }
 }
 
-/// It must be recorded anew when the format changes: `tracer/demo/stage.sh`.
+/// It should be recorded anew when the format changes: `tracer/demo/stage.sh`.
 #[test]
 fn the_incident_that_is_built_in_is_whole() {
     let (items, end) = read(include_bytes!("../../../demo/incident.arrows")).expect("a recording");
@@ -75,10 +76,21 @@ fn write_golden() {
         steps.extend(any_steps(true).new_tree(&mut runner).expect("a run").current());
     }
     steps.push(Step::Closed(crate::ledger::LedgerCounts::default()));
-    for kind in [Kind::Intervals, Kind::Events] {
-        let (_, file) = record(&steps, kind, true);
-        let name = format!("{DIRECTORY}/{}-{}", kind.name(), crate::recording::FORMAT_VERSION);
-        std::fs::write(format!("{name}.jsonl"), totals(&file).0).expect("written");
+    let written = |name: &str, file: &[u8]| {
+        let name = format!("{DIRECTORY}/{name}-{FORMAT_VERSION}");
+        std::fs::write(format!("{name}.jsonl"), totals(file).0).expect("written");
         std::fs::write(format!("{name}.arrows"), file).expect("written");
+    };
+    for kind in [Kind::Intervals, Kind::Events] {
+        written(kind.name(), &record(&steps, kind, true).1);
     }
+    // Everything that a cell can hold, whether a run would make it or not.
+    let mut writer = Writer::new(Vec::new(), &meta(true), Kind::Intervals).expect("written");
+    for second in 6..40 {
+        let interval =
+            any_interval(second * 1_000_000_000).new_tree(&mut runner).expect("an interval").current();
+        writer.interval(&interval).expect("written");
+    }
+    writer.mark(&Mark { time_ns: 7_000_000_000, text: "done".to_owned() }).expect("written");
+    written("full", &writer.finish().expect("written"));
 }
