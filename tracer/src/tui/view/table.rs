@@ -118,7 +118,7 @@ fn heading(model: &Model, width: usize) -> String {
             rate => format!("{}/s", human::short_count(rate)),
         };
         let mostly = if hidden.calls > 1 { "mostly " } else { "" };
-        let call = hidden.most.map(|call| syscalls::name(call)).unwrap_or_default();
+        let call = hidden.most.map(syscalls::name).unwrap_or_default();
         let sign = if index == 0 { ":" } else { "," };
         let what = format!("{sign} {mostly}{call} {} {often}", errno::name(hidden.errno));
         let whose = format!(" in {}", processes_words(hidden.processes));
