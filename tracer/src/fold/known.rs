@@ -3,7 +3,7 @@
 
 use tracer_common::record::{ProcessRecord, kind};
 
-use super::{Fold, Process, UNHEARD};
+use super::{Fold, Process, UNHEARD, name_thread};
 use crate::decode::{ProcessChange, ProcessEvent};
 use crate::process::{Comm, ProcessId};
 
@@ -60,6 +60,22 @@ impl Fold {
         let index = self.process(tgid);
         if self.processes[index].info.comm.is_empty() {
             self.processes[index].info.comm = comm;
+        }
+    }
+
+    /// Names a process, and a thread of it, that nothing told of yet.
+    pub fn name_thread(&mut self, id: ProcessId, comm: Comm, tid: u32, thread_comm: Comm) {
+        let is_it = |at: &usize| self.processes[*at].id == id;
+        let known = self.present.get(&id.pid).copied().filter(is_it);
+        let Some(at) = known.or_else(|| self.present.values().copied().find(is_it)) else { return };
+        let process = &mut self.processes[at];
+        if process.info.comm.is_empty() && !comm.is_empty() {
+            process.info.comm = comm;
+            process.news = true;
+        }
+        if tid != id.pid && !thread_comm.is_empty() && !process.info.threads.contains_key(&tid) {
+            name_thread(&mut process.info.threads, tid, thread_comm);
+            process.news = true;
         }
     }
 

@@ -275,6 +275,36 @@ fn threads_have_names_until_their_process_becomes_another_program() {
 }
 
 #[test]
+fn who_was_in_a_call_before_anything_was_heard_has_the_name_that_was_read_until_it_is_told() {
+    let mut fold = Fold::new(0);
+    let id = fold.process_id(5);
+    let names = |fold: &mut Fold, end_ns: u64| {
+        let interval = fold.close(end_ns, Vec::new(), LedgerCounts::default());
+        let info = interval.processes.values().next()?;
+        Some((info.comm.to_string(), info.threads.values().map(Comm::to_string).collect::<Vec<_>>()))
+    };
+    assert_eq!(names(&mut fold, 1), Some((String::from("?"), vec![])));
+    fold.name_thread(id, Comm::new("java"), 5, Comm::new("java"));
+    fold.name_thread(id, Comm::new("java"), 6, Comm::new("GC"));
+    let read = Some(("java".to_owned(), vec!["GC".to_owned()]));
+    assert_eq!(names(&mut fold, 2), read, "it is news though nothing called");
+    fold.name_thread(id, Comm::new("java"), 6, Comm::new("GC"));
+    assert_eq!(names(&mut fold, 3), None, "the same again is none");
+    let record = ProcessRecord {
+        kind: kind::SEEN,
+        tgid: 5,
+        tid: 6,
+        start_ns: 100,
+        comm: Comm::new("jshell").to_kernel(),
+        thread_comm: Comm::new("JIT").to_kernel(),
+        ..ProcessRecord::default()
+    };
+    fold.take(&process_bytes(&record));
+    fold.name_thread(id, Comm::new("java"), 6, Comm::new("GC"));
+    assert_eq!(names(&mut fold, 4), Some(("jshell".to_owned(), vec!["JIT".to_owned()])));
+}
+
+#[test]
 fn numbers_without_a_name_share_a_cell_once_there_are_many() {
     let mut fold = Fold::new(1);
     let many = 3 * MAX_NAMELESS as i32;

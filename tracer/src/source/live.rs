@@ -345,6 +345,7 @@ impl Drain {
             let process = *ids.entry(thread.tgid).or_insert_with(|| {
                 if in_pid_namespace { fold.id_of_shown(thread.tgid) } else { fold.process_id(thread.tgid) }
             });
+            fold.name_thread(process, thread.comm, thread.tid, thread.thread_comm);
             in_flight.push(InFlight {
                 process,
                 tid: thread.tid,

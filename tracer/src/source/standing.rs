@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tracer_common::abi::Abi;
 
 use crate::interval::CallKey;
+use crate::process::Comm;
 use crate::syscalls::{HOST_ABI, SyscallSet};
 use crate::targets::Procfs;
 
@@ -24,6 +25,9 @@ const ELFCLASS32: u8 = 1;
 pub(super) struct Standing {
     pub(super) tgid: u32,
     pub(super) tid: u32,
+    /// What its process and itself are called: no event has told.
+    pub(super) comm: Comm,
+    pub(super) thread_comm: Comm,
     pub(super) call: CallKey,
     pub(super) args: [u64; 6],
 }
@@ -101,6 +105,11 @@ fn look_at(procfs: &Procfs, pids: &[u32]) -> Vec<Standing> {
     for &tgid in pids {
         let Ok(tasks) = fs::read_dir(procfs.file(tgid, "task")) else { continue };
         let abi = abi_of(procfs, tgid);
+        let name = |file: &str| {
+            let text = fs::read(procfs.file(tgid, file)).unwrap_or_default();
+            Comm::new(text.strip_suffix(b"\n").unwrap_or(&text))
+        };
+        let comm = name("comm");
         for tid in tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()) {
             if standing.len() == MOST_THREADS {
                 return standing;
@@ -111,7 +120,8 @@ fn look_at(procfs: &Procfs, pids: &[u32]) -> Vec<Standing> {
                     Abi::X86_64 if nr & tracer_common::abi::X32_SYSCALL_BIT != 0 => Abi::X32,
                     abi => abi,
                 };
-                standing.push(Standing { tgid, tid, call: CallKey { abi, nr }, args });
+                let thread_comm = name(&format!("task/{tid}/comm"));
+                standing.push(Standing { tgid, tid, comm, thread_comm, call: CallKey { abi, nr }, args });
             }
         }
     }
@@ -162,7 +172,8 @@ mod tests {
     }
 
     fn thread(tid: u32) -> Standing {
-        Standing { tgid: 1, tid, call: CallKey { abi: HOST_ABI, nr: 0 }, args: [0; 6] }
+        let (comm, thread_comm) = (Comm::new("app"), Comm::new("worker"));
+        Standing { tgid: 1, tid, comm, thread_comm, call: CallKey { abi: HOST_ABI, nr: 0 }, args: [0; 6] }
     }
 
     #[test]
@@ -200,7 +211,11 @@ mod tests {
         let pid = std::process::id();
         let is_there = || {
             let found = look_at(&Procfs::default(), &[pid]);
-            found.iter().any(|thread| crate::syscalls::plain_name(thread.call) == "futex")
+            found.iter().any(|thread| {
+                crate::syscalls::plain_name(thread.call) == "futex"
+                    && thread.thread_comm == Comm::new("waits")
+                    && !thread.comm.is_empty()
+            })
         };
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
         while !is_there() {

@@ -53,3 +53,24 @@ fn the_selection_stays_with_the_thread() {
     model.set_filter("comm:nginx");
     assert_eq!(threads(&model), [984]);
 }
+
+#[test]
+fn a_process_that_does_nothing_says_on_the_first_screen_what_it_is_in() {
+    let mut snapshot = fixture::incident();
+    snapshot.processes.retain(|process| process.id.pid == 612);
+    let process = &mut snapshot.processes[0];
+    process.all.recent_calls = 0;
+    for open in process.calls.iter_mut().flat_map(|call| &mut call.in_flight) {
+        open.before_attach = true;
+    }
+    let line = |snapshot: &Snapshot, height| {
+        let text = screen(&model_of(snapshot.clone()), 80, height);
+        text.lines().find(|line| line.starts_with(" in ")).map(str::to_owned)
+    };
+    let said = line(&snapshot, 24).expect("a line for it");
+    assert!(said.starts_with(" in epoll_wait ≥ 3.0 s, since before we attached: epfd=17 "), "{said}");
+    assert_eq!(line(&snapshot, 12), None, "no room");
+    snapshot.processes[0].all.recent_calls = 1;
+    assert_eq!(line(&snapshot, 24), None, "it does something");
+    assert_eq!(line(&fixture::incident(), 24), None, "there are others");
+}

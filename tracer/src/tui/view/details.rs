@@ -1,10 +1,11 @@
-//! The line that says who the process of a screen is: its command line, its unit or container, its parent.
+//! The line that says who the process of a screen is: its command line, its unit or container, its parent. Of a single
+//! process that does nothing it says what it is in.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Piece, justified, put};
-use crate::columns::clip;
+use crate::columns::{self, clip};
 use crate::human;
 use crate::tui::model::{Model, Screen, Subject};
 use crate::tui::rows::ProcessKey;
@@ -32,6 +33,9 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// What is known, the command line first; nothing where the screen is not about one process.
 fn pieces(model: &Model) -> Vec<Piece> {
     let (theme, screen) = (model.theme, model.screen());
+    if screen == Screen::Processes {
+        return standing(model).map_or_else(Vec::new, |text| vec![Piece::new(text, theme.plain(), 0)]);
+    }
     let (Screen::Calls(Subject::One(key, _)) | Screen::Threads(key, _)) = screen else { return Vec::new() };
     let process = model.shown.processes.iter().find(|process| ProcessKey::of(process) == key);
     let Some((process, who)) = process.and_then(|process| Some((process, process.who.as_ref()?))) else {
@@ -70,4 +74,21 @@ fn pieces(model: &Model) -> Vec<Piece> {
         pieces.push(Piece::new("ended", theme.note(), 1));
     }
     pieces
+}
+
+/// What the only process of the screen is in, when it made no call in the last interval: `read ≥ 3.0 s, since before we
+/// attached: fd=3`. A call that does not wait by design comes first, then the one of the leader.
+fn standing(model: &Model) -> Option<String> {
+    let [process] = &model.shown.processes[..] else { return None };
+    if process.all.recent_calls > 0 || process.exited {
+        return None;
+    }
+    let open = process.calls.iter().flat_map(|call| call.in_flight.iter().map(move |open| (call, open)));
+    let (call, open) =
+        open.min_by_key(|(call, open)| (call.waits_by_design, open.tid != process.id.pid, open.enter_ns))?;
+    let age = columns::age(model.context().age_ns(open));
+    let (mark, since) = if open.before_attach { ("≥ ", ", since before we attached") } else { ("", "") };
+    let about = columns::about(open.call, open.args.as_ref(), open.on.as_ref(), open.operands.as_deref());
+    let about = if about.is_empty() { about } else { format!(": {about}") };
+    Some(format!(" in {} {mark}{age}{since}{about}", call.name))
 }
