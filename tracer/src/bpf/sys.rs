@@ -81,6 +81,15 @@ pub fn thread_cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Gives back what the allocator holds and nobody uses. It takes some milliseconds, during which others may wait for it.
+pub fn release_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time, by any thread. <https://man7.org/linux/man-pages/man3/malloc_trim.3.html>
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// While it lives, ordinary threads do not preempt the calling one, where we may ask for that.
 ///
 /// While bpf(2) changes a map, the kernel runs no classic program on that CPU, not even in whoever preempts the change:

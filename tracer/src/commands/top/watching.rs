@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::baseline::Baseline;
+use crate::bpf::sys;
 use crate::compare::{About, Versus};
 use crate::history::Limits;
 use crate::interval::Interval;
@@ -21,6 +22,10 @@ use crate::tui::{Control, Feed};
 /// Time between two looks at the clock while the past plays.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Time between two looks at what the allocator holds back: intervals come from one thread and go from another, and every
+/// second tables of rows are made anew, which leaves a fifth of the memory in holes.
+const TIDY: Duration = Duration::from_secs(10);
+
 /// What the screen is shown of a run.
 pub(super) struct Watching {
     playback: Playback,
@@ -34,6 +39,7 @@ pub(super) struct Watching {
     about: About,
     baseline: Option<Arc<Baseline>>,
     next_tick: Instant,
+    next_tidy: Instant,
 }
 
 impl Watching {
@@ -51,6 +57,7 @@ impl Watching {
             about: About::of(meta, String::new()),
             baseline,
             next_tick: Instant::now(),
+            next_tidy: Instant::now() + TIDY,
         }
     }
 
@@ -76,6 +83,10 @@ impl Watching {
             self.playback.complete();
         }
         self.publish();
+        if self.next_tidy <= Instant::now() {
+            sys::release_free_memory();
+            self.next_tidy = Instant::now() + TIDY;
+        }
     }
 
     /// Does what the user asked for. The result is a mark that was made by it.
