@@ -11,7 +11,7 @@ use tracer_common::record::kind;
 use tracer_common::spill::SpillCell;
 
 use crate::decode::{CallEvent, DecodeError, End, ProcessChange, ProcessEvent, Record, decode};
-use crate::file::{FileId, Known, Names};
+use crate::file::{FileId, Names};
 use crate::histogram::Histogram;
 use crate::interval::threads::MAX_THREADS;
 use crate::interval::{
@@ -25,8 +25,10 @@ use crate::who::Who;
 
 mod files;
 mod known;
+mod opened;
 
 pub use files::Question;
+pub use opened::{From as PathFrom, OpenedAs};
 
 /// Ended processes that are still known by number, for records that come late from another CPU's ring.
 const ENDED_KEPT: usize = 4096;
@@ -89,6 +91,8 @@ struct Filling {
     moves_bytes: bool,
     /// Whether what its calls were on may have another name after them.
     renames: bool,
+    /// Whether and how its calls give descriptors for paths.
+    opens: Option<opened::Opens>,
 }
 
 /// Where a call is counted.
@@ -253,26 +257,6 @@ impl Fold {
         }
     }
 
-    /// Files that were seen and whose names are wanted. Those that are not told are asked for again in a later interval, if
-    /// they are seen again.
-    pub fn take_questions(&mut self) -> Vec<Question> {
-        self.files.take_questions()
-    }
-
-    /// Says what a file is called.
-    pub fn name_file(&mut self, question: &Question, known: Arc<Known>) {
-        self.files.name(question, known);
-    }
-
-    /// What an open call of process `tgid` is on, if its first argument is a descriptor.
-    pub fn on(&mut self, tgid: u32, first_argument: u64, file: Option<FileId>) -> Option<On> {
-        let fd = first_argument as i32;
-        let file = self.files.identify(file?, fd);
-        let pid = self.process_id(tgid).pid;
-        self.files.seen(tgid, pid, fd, file);
-        Some(On { fd, file, names: self.files.names(tgid, file) })
-    }
-
     /// Memory of the cells that are being filled, about.
     pub fn bytes(&self) -> usize {
         let cell = |filling: &Filling| {
@@ -304,17 +288,22 @@ impl Fold {
         ledger.decode_failed = std::mem::take(&mut self.decode_failed);
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
+        for (key, row) in self.files.take_late() {
+            on::merge(&mut interval.cells.entry(key).or_default().on, &Arc::from([row]));
+        }
         for Filling { process, call, mut cell, latencies, slowest, examples, mut threads, on, .. } in
             self.cells.drain(..)
         {
-            let names = |file: FileId| self.files.names(self.processes[process].tgid, file);
+            let Process { tgid, id, .. } = self.processes[process];
+            let names = |file: FileId| self.files.names(tgid, file);
             cell.latencies = Arc::new(latencies);
             cell.slowest = slowest.finish(names);
             cell.on = on.finish(names);
             cell.examples = examples.finish();
             threads.sort_unstable_by_key(|thread| thread.tid);
             cell.threads = threads.into();
-            let key = CellKey { process: self.processes[process].id, call };
+            let key = CellKey { process: id, call };
+            self.files.end_cell(tgid, key, &cell.on);
             interval.cells.entry(key).or_default().merge(&cell);
         }
         self.forget_cells();
@@ -359,7 +348,17 @@ impl Fold {
         self.aggregated += 1;
         let place = self.place(event);
         let Filling {
-            process, cell, latencies, slowest, examples, threads, on, moves_bytes, renames, ..
+            process,
+            cell,
+            latencies,
+            slowest,
+            examples,
+            threads,
+            on,
+            moves_bytes,
+            renames,
+            opens,
+            ..
         } = &mut self.cells[place.cell];
         let mut unnamed = ThreadFigures::default();
         let thread = threads.get_mut(place.thread).unwrap_or(&mut unnamed);
@@ -374,6 +373,9 @@ impl Fold {
                 if let (Outcome::Error(errno), Some(on)) = (outcome, operands) {
                     examples.add(errno, on);
                 }
+                if let (Some(opens), Outcome::Success, Some(path)) = (*opens, outcome, operands) {
+                    self.files.opened(opens, event, path, ret, latency_ns);
+                }
                 if latency_ns >= slowest.enough_ns && !matches!(outcome, Outcome::Interrupted(_)) {
                     let CallEvent { tid, enter_ns, args, .. } = *event;
                     let args = args.map(|args| Arc::new(arity::arguments_only(event.call, args)));
@@ -387,12 +389,16 @@ impl Fold {
                 if let Some((fd, file)) = described(event) {
                     let file = self.files.identify(file, fd);
                     let (files, id) = (&mut self.files, self.processes[*process].id);
-                    if let Some(row) = on.row(file, fd, || files.seen(event.tgid, id.pid, fd, file)) {
+                    let first = || files.seen(event.tgid, id.pid, fd, file, event.enter_ns);
+                    if let Some(row) = on.row(file, fd, first) {
                         let moved = if *moves_bytes && ret > 0 { ret as u64 } else { 0 };
                         row.returned(outcome, latency_ns, moved);
                     }
                     if *renames {
                         self.files.doubt(event.tgid, file);
+                        if let Some(address) = operands {
+                            self.files.connecting(event.tgid, file, address);
+                        }
                     }
                 }
                 return;
@@ -546,6 +552,7 @@ impl Fold {
             on: on::Filling::default(),
             moves_bytes: syscalls::moves_bytes(call),
             renames: matches!(&*syscalls::plain_name(call), "close" | "connect"),
+            opens: opened::Opens::of(call),
         });
         self.cell_of.insert((tgid, call), self.cells.len() - 1);
         self.cells.len() - 1

@@ -31,9 +31,12 @@ pub(crate) const OF_NAMESPACE: [&str; 8] = [
 ];
 
 /// Groups of the suite that compare with other programs, and those programs.
-const COMPARING: [(&str, &[&str]); 7] = [
+const COMPARING: [(&str, &[&str]); 10] = [
     ("needs_strace", &["strace", "sh", "find", "tar"]),
     ("needs_git", &["git"]),
+    ("needs_curl", &["curl"]),
+    ("needs_nginx", &["nginx", "ab"]),
+    ("needs_postgres", &["postgres", "initdb", "pgbench", "setpriv"]),
     ("needs_bash", &["bash", "sleep"]),
     ("needs_python3", &["python3", "bash", "flock", "mount", "losetup", "mkfs.ext4"]),
     ("needs_perf", &["perf"]),
@@ -146,6 +149,9 @@ mod tests {
         let expected = [
             "needs_strace",
             "needs_git",
+            "needs_curl",
+            "needs_nginx",
+            "needs_postgres",
             "needs_bash",
             "needs_python3",
             "needs_perf",

@@ -20,7 +20,7 @@ use crate::interval::CallKey;
 use crate::operand::Operands;
 use crate::syscalls;
 use kinds::{Kind, Parameter};
-pub use pointed::{plain, readable, reads, takes_two, times};
+pub use pointed::{plain, readable, readable_address, reads, takes_two, times};
 
 /// One argument of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Meaning {
     pub fn readable(&self) -> String {
         match self {
             Self::Path(path) => pointed::readable_path(path),
-            Self::SocketAddress(address) => pointed::readable_address(address),
+            Self::SocketAddress(address) => readable_address(address),
             other => other.to_string(),
         }
     }
@@ -148,10 +148,10 @@ pub fn taking_a_descriptor() -> [u64; BITMAP_WORDS] {
     words
 }
 
-/// Whether the first argument of a call is a descriptor.
+/// Whether the first argument of a call is a descriptor, or a directory's from which a path is given.
 pub fn takes_descriptor(call: CallKey) -> bool {
     let first = parameters(call.abi, &syscalls::plain_name(call)).and_then(<[Parameter]>::first);
-    first.is_some_and(|first| matches!(first.kind, Kind::Descriptor))
+    first.is_some_and(|first| matches!(first.kind, Kind::Descriptor | Kind::Directory))
 }
 
 /// What the call of this name takes; `None` where it is not known.
@@ -302,7 +302,9 @@ mod tests {
             ("epoll_wait", true),
             ("getdents64", true),
             ("sendmmsg", true),
-            ("openat", false),
+            ("openat", true),
+            ("newfstatat", true),
+            ("open", false),
             ("mmap", false),
             ("futex", false),
             ("getpid", false),

@@ -160,7 +160,7 @@ fn family_name(family: u16) -> String {
 }
 
 /// `10.0.0.5:5432`, `[::1]:80`, `unix:/run/x.sock`, `unix:@name`: an address as people read it.
-pub(super) fn readable_address(bytes: &[u8]) -> String {
+pub fn readable_address(bytes: &[u8]) -> String {
     match Address::of(bytes) {
         Address::Inet(address) => address.to_string(),
         Address::Unix([]) => "unix:(unnamed)".to_owned(),

@@ -1,11 +1,17 @@
 //! Which files were seen and what they are called: what the fold asks for, and what it was told. A name belongs to one
-//! identity in one process; after a close it is asked for again, since the number may be another file's now.
+//! identity in one process; after a close it is asked for again, since the number may be another file's now. With the
+//! question goes the path under which the file was opened, for one that is closed before the question is answered.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::file::{FileId, FileKind, Known, Names};
+use super::Fold;
+use super::opened::{From, Opened, OpenedAs, Opens};
+use crate::arguments;
+use crate::decode::CallEvent;
+use crate::file::{FileId, FileKind, Known, Names, Peer};
+use crate::interval::{CellKey, On, OnFile};
 
 /// Names of one process that are kept.
 const MAX_NAMES: usize = 4096;
@@ -16,11 +22,20 @@ const MAX_PROCESSES: usize = 4096;
 /// Questions that may wait to be taken.
 const MAX_QUESTIONS: usize = 4096;
 
+/// Questions with a path in one interval: each takes some ten microseconds to answer.
+const MAX_PATHS: usize = 8192;
+
+/// Rows of an interval that may get their name in the next.
+const MAX_LATE: usize = 4096;
+
+/// Names of what is inherited that are kept.
+const MAX_SHARED: usize = 16_384;
+
 /// Kinds of anonymous files that are told apart.
 const MAX_KINDS: usize = 256;
 
 /// A file that was seen and whose name is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// The process, in the initial PID namespace.
     pub tgid: u32,
@@ -28,10 +43,14 @@ pub struct Question {
     pub pid: u32,
     /// Where it was seen.
     pub fd: i32,
+    /// When the call entered that showed it, on `CLOCK_MONOTONIC`.
+    pub enter_ns: u64,
     /// What was seen.
     pub file: FileId,
     /// Of what is anonymous, the address of the kernel's function that closes it.
     pub release: u64,
+    /// The path that was opened last for this descriptor: perhaps, but not surely, that of the file.
+    pub opened_as: Option<Arc<OpenedAs>>,
 }
 
 /// What is known of the files of every process.
@@ -41,19 +60,61 @@ pub(super) struct Files {
     /// The functions that close anonymous files, in the order in which they were seen.
     releases: Vec<u64>,
     questions: Vec<Question>,
+    opened: Opened,
+    /// Names of what is inherited, by whomever they were found: who is gone too soon to be asked has it from another.
+    shared: FxHashMap<FileId, Arc<Known>>,
+    /// Questions with a path that were asked in this interval.
+    paths: usize,
+    /// Rows that had no name when their interval ended.
+    late: Vec<Late>,
     /// Grows with every interval.
     now: u32,
+}
+
+/// A row of an interval that has ended, and whose name was asked for in it.
+#[derive(Debug)]
+struct Late {
+    tgid: u32,
+    cell: CellKey,
+    file: FileId,
+    fd: Option<i32>,
 }
 
 /// What is known of one file of one process.
 #[derive(Debug)]
 struct State {
     known: Option<Arc<Known>>,
+    /// The path that was asked about, while there is no name.
+    opened_as: Option<Arc<OpenedAs>>,
+    /// Of a socket of which nothing is known but to where it was to be connected, that.
+    connecting: Option<Box<[u8]>>,
     /// Whether another name may be right by now.
     is_stale: bool,
     /// In which interval it was last seen, and last asked for.
     seen: u32,
     asked: u32,
+}
+
+impl Fold {
+    /// Files that were seen and whose names are wanted; to be called when a pass over the rings has ended. Those that are not
+    /// told are asked for again in a later interval, if they are seen again.
+    pub fn take_questions(&mut self) -> Vec<Question> {
+        self.files.take_questions()
+    }
+
+    /// Says what a file is called.
+    pub fn name_file(&mut self, question: &Question, known: Arc<Known>) {
+        self.files.name(question, known);
+    }
+
+    /// What an open call of process `tgid` that entered at `enter_ns` is on, if its first argument is a descriptor.
+    pub fn on(&mut self, tgid: u32, enter_ns: u64, first_argument: u64, file: Option<FileId>) -> Option<On> {
+        let fd = first_argument as i32;
+        let file = self.files.identify(file?, fd);
+        let pid = self.process_id(tgid).pid;
+        self.files.seen(tgid, pid, fd, file, enter_ns);
+        Some(On { fd, file, names: self.files.names(tgid, file) })
+    }
 }
 
 impl Files {
@@ -73,8 +134,15 @@ impl Files {
         FileId { ino: (place as u64 + 1) << 32 | u64::from(fd as u32), ..file }
     }
 
-    /// A file was seen, for the first time in this interval with this call.
-    pub(super) fn seen(&mut self, tgid: u32, pid: u32, fd: i32, file: FileId) {
+    /// A file was opened.
+    #[inline]
+    pub(super) fn opened(&mut self, opens: Opens, event: &CallEvent, path: &[u8], fd: i64, latency_ns: u64) {
+        self.opened.add(opens, event, path, fd as i32, event.enter_ns + latency_ns);
+    }
+
+    /// A file was seen behind a descriptor, by a call that entered at `enter_ns`; for the first time in this interval with
+    /// this call.
+    pub(super) fn seen(&mut self, tgid: u32, pid: u32, fd: i32, file: FileId, enter_ns: u64) {
         if self.by_process.len() >= MAX_PROCESSES && !self.by_process.contains_key(&tgid) {
             self.by_process.clear();
         }
@@ -86,7 +154,8 @@ impl Files {
                 return;
             }
         }
-        let state = files.entry(file).or_insert(State { known: None, is_stale: true, seen: 0, asked: 0 });
+        let new = State { known: None, opened_as: None, connecting: None, is_stale: true, seen: 0, asked: 0 };
+        let state = files.entry(file).or_insert(new);
         state.seen = self.now;
         // The first interval is number 0; nothing was asked before it.
         if state.is_stale && state.asked != self.now + 1 && self.questions.len() < MAX_QUESTIONS {
@@ -96,7 +165,7 @@ impl Files {
             } else {
                 0
             };
-            self.questions.push(Question { tgid, pid, fd, file, release });
+            self.questions.push(Question { tgid, pid, fd, enter_ns, file, release, opened_as: None });
         }
     }
 
@@ -107,9 +176,29 @@ impl Files {
             // A socket may be connected, or its peer be known, later.
             state.is_stale = question.file.kind == FileKind::Socket
                 && known.peer.as_ref().is_none_or(|peer| peer.process.is_none() && peer.address.is_empty());
+            state.opened_as = None;
+            if is_shared(question.file.kind) {
+                if self.shared.len() >= MAX_SHARED {
+                    self.shared.clear();
+                }
+                // Who is at the other end of a pipe depends on whose end it is.
+                let peer = known.peer.clone().filter(|_| question.file.kind == FileKind::Socket);
+                self.shared
+                    .insert(question.file, Arc::new(Known { peer, ..Known::named(known.name.clone()) }));
+            }
             if state.known.as_ref() != Some(&known) {
                 state.known = Some(known);
             }
+        }
+    }
+
+    /// A socket was to be connected to an address: what is said of it until more is known.
+    pub(super) fn connecting(&mut self, tgid: u32, file: FileId, address: &[u8]) {
+        let state = self.by_process.get_mut(&tgid).and_then(|files| files.get_mut(&file));
+        if let Some(state) = state.filter(|_| file.kind == FileKind::Socket) {
+            // By no family it is disconnected.
+            let is_address = address.first_chunk().is_some_and(|&family| u16::from_ne_bytes(family) != 0);
+            state.connecting = is_address.then(|| arguments::readable_address(address).into_bytes().into());
         }
     }
 
@@ -125,8 +214,39 @@ impl Files {
 
     /// What a file is called.
     pub(super) fn names(&self, tgid: u32, file: FileId) -> Names {
-        let known = self.by_process.get(&tgid).and_then(|files| files.get(&file)?.known.clone());
+        let state = self.by_process.get(&tgid).and_then(|files| files.get(&file));
+        let known = state.and_then(|state| state.known.as_ref()).or_else(|| self.shared.get(&file));
+        let connecting = state.and_then(|state| state.connecting.as_ref());
+        let known = match (known, connecting) {
+            (known, Some(address)) if known.is_none_or(|known| known.peer.is_none()) => {
+                let name = known.map_or_else(|| file.label().into_bytes().into(), |known| known.name.clone());
+                let peer = Peer { address: address.clone(), process: None };
+                Some(Arc::new(Known { name, peer: Some(peer) }))
+            }
+            (known, _) => known.cloned(),
+        };
         Names { known, has_others: false }
+    }
+
+    /// The rows of a cell whose interval ends: the answer to what is asked just before the end comes after it.
+    pub(super) fn end_cell(&mut self, tgid: u32, cell: CellKey, rows: &[OnFile]) {
+        let Some(files) = self.by_process.get(&tgid) else { return };
+        for &OnFile { file, fd, ref names, .. } in rows {
+            let is_asked = || files.get(&file).is_some_and(|state| state.asked == self.now + 1);
+            if names.known.is_none() && self.late.len() < MAX_LATE && is_asked() {
+                self.late.push(Late { tgid, cell, file, fd });
+            }
+        }
+    }
+
+    /// Rows without a call that name what had no name in the interval before.
+    pub(super) fn take_late(&mut self) -> Vec<(CellKey, OnFile)> {
+        let late = std::mem::take(&mut self.late);
+        let named = late.into_iter().filter_map(|Late { tgid, cell, file, fd }| {
+            let names = self.names(tgid, file);
+            names.known.is_some().then(|| (cell, OnFile { fd, names, ..OnFile::new(file, 0) }))
+        });
+        named.collect()
     }
 
     /// A process has ended, or its number is another's.
@@ -137,10 +257,49 @@ impl Files {
     /// Another interval begins.
     pub(super) fn turn(&mut self) {
         self.now = self.now.wrapping_add(1);
+        self.paths = 0;
     }
 
-    /// What is wanted since the last time.
+    /// What is wanted since the last time. A pass over the rings has ended.
     pub(super) fn take_questions(&mut self) -> Vec<Question> {
-        std::mem::take(&mut self.questions)
+        let mut questions = std::mem::take(&mut self.questions);
+        for question in questions.iter_mut().filter(|question| has_path(question.file.kind)) {
+            if self.paths >= MAX_PATHS {
+                break;
+            }
+            let Some(files) = self.by_process.get_mut(&question.tgid) else { continue };
+            let place = (question.tgid, question.fd);
+            let found =
+                self.opened.before(place, question.enter_ns, |directory| files.get(&directory)?.path());
+            if let Some(found) = found {
+                self.paths += 1;
+                question.opened_as = Some(Arc::new(found));
+                if let Some(state) = files.get_mut(&question.file) {
+                    state.opened_as.clone_from(&question.opened_as);
+                }
+            }
+        }
+        self.opened.turn();
+        questions
     }
+}
+
+impl State {
+    /// Under which path a directory can be looked up.
+    fn path(&self) -> Option<Arc<OpenedAs>> {
+        let known = self.known.as_ref().filter(|known| known.name.starts_with(b"/"));
+        let known = known.map(|known| Arc::new(OpenedAs { from: From::Root, path: known.name.clone() }));
+        known.or_else(|| self.opened_as.clone())
+    }
+}
+
+/// Whether a file of this kind is the same whoever has it: no other is given its identity soon, as a new file on a disk is
+/// given that of one that was deleted.
+fn is_shared(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Socket | FileKind::Pipe | FileKind::CharacterDevice)
+}
+
+/// Whether a path can lead to a file of this kind.
+fn has_path(kind: FileKind) -> bool {
+    !matches!(kind, FileKind::Socket | FileKind::Anonymous)
 }

@@ -1,87 +1,158 @@
-//! Finds out what files are called, through `/proc/PID/fd`. A name is taken only from something that has the identity the
-//! kernel saw: a descriptor that was closed and given to another file meanwhile leaves the name unknown, never wrong.
+//! Finds out what files are called, through `/proc/PID/fd`, or by the path under which they were opened where the descriptor
+//! is closed already. A name is taken only from something that has the identity the kernel saw: a descriptor or a path that
+//! is another file's meanwhile leaves the name unknown, never wrong.
 
 mod anonymous;
 mod holders;
+mod paths;
 mod sockets;
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, makedev, open, readlink, statx};
 
 use super::inquiry::Inquiry;
-use crate::file::{FileId, FileKind, Known, MAX_NAME_BYTES, Peer, device};
+use crate::file::{FileKind, Known, MAX_NAME_BYTES, Peer, device};
 use crate::fold::Question;
 use crate::targets::Procfs;
 use anonymous::Anonymous;
 use holders::Holders;
 use sockets::Sockets;
 
-/// What files are called.
-pub(super) type Names = Inquiry<Question, Known>;
+/// What files are called. Those who find it are four, so that nothing which is looked for often, or takes long, keeps others
+/// waiting until they are gone: the tables of sockets and the descriptors of the host are not read as often as somebody asks,
+/// and before the first name of an anonymous file all functions of the kernel are read.
+#[derive(Debug)]
+pub(super) struct Names {
+    paths: Inquiry<Question, Found>,
+    sockets: Inquiry<Question, Found>,
+    holders: Inquiry<(Question, Found), Known>,
+    anonymous: Inquiry<Question, Known>,
+}
 
-/// Starts a thread that finds out.
+/// What was found: a question and its answer.
+type Answers = Vec<(Question, Arc<Known>)>;
+
+/// What is found at first.
+#[derive(Clone, Debug)]
+struct Found {
+    known: Known,
+    /// What is at the other end, if that is worth looking for.
+    other: Option<OtherEnd>,
+}
+
+/// How to find the process at the other end.
+#[derive(Clone, Copy, Debug)]
+struct OtherEnd {
+    inode: u64,
+    /// Who is looked at first.
+    likely: Option<u32>,
+    /// Who is not meant.
+    not: Option<u32>,
+}
+
+/// Starts the threads that find out.
 pub(super) fn start(procfs: Procfs) -> io::Result<Names> {
-    let mut finder = Finder::new(procfs);
-    Inquiry::start("files", move |question| finder.find(question))
+    let [of_paths, of_sockets] = [procfs.clone(), procfs.clone()];
+    let (mut sockets, mut holders) = (Sockets::default(), Holders::default());
+    let mut functions = Anonymous::default();
+    Ok(Names {
+        paths: Inquiry::start("files", move |question| find(&of_paths, question))?,
+        sockets: Inquiry::start("sockets", move |question| find_socket(&of_sockets, &mut sockets, question))?,
+        holders: Inquiry::start("holders", move |(_, found): &(Question, Found)| {
+            with_process(&procfs, &mut holders, found)
+        })?,
+        anonymous: Inquiry::start("anonymous", move |question: &Question| {
+            functions.name(question.release).map(Known::named)
+        })?,
+    })
 }
 
-/// Finds names, and remembers what takes long to read.
-struct Finder {
-    procfs: Procfs,
-    anonymous: Anonymous,
-    sockets: Sockets,
-    holders: Holders,
+impl Names {
+    /// Asks these, and those that waited.
+    pub(super) fn ask(&mut self, questions: Vec<Question>) {
+        let [mut paths, mut sockets, mut anonymous] = [const { Vec::new() }; 3];
+        for question in questions {
+            match question.file.kind {
+                FileKind::Anonymous => anonymous.push(question),
+                FileKind::Socket => sockets.push(question),
+                _ => paths.push(question),
+            }
+        }
+        self.paths.ask(paths);
+        self.sockets.ask(sockets);
+        self.anonymous.ask(anonymous);
+    }
+
+    /// The answers that came since. The process at the other end comes in an answer of its own.
+    pub(super) fn take_answers(&mut self) -> Answers {
+        let mut found = self.paths.take_answers();
+        found.extend(self.sockets.take_answers());
+        let mut answers = self.look_further(found);
+        answers
+            .extend(self.holders.take_answers().into_iter().map(|((question, _), known)| (question, known)));
+        answers.extend(self.anonymous.take_answers());
+        answers
+    }
+
+    /// The last answers, for which it waits, but not for long.
+    pub(super) fn finish(&mut self, longest: Duration) -> Answers {
+        let until = Instant::now() + longest;
+        let left = || until.saturating_duration_since(Instant::now());
+        let mut found = self.paths.finish(longest);
+        found.extend(self.sockets.finish(left()));
+        let mut answers = self.look_further(found);
+        answers
+            .extend(self.holders.finish(left()).into_iter().map(|((question, _), known)| (question, known)));
+        answers.extend(self.anonymous.finish(left()));
+        answers
+    }
+
+    /// Lets the other ends of these be looked for.
+    fn look_further(&mut self, found: Vec<(Question, Arc<Found>)>) -> Answers {
+        let further = found.iter().filter(|(_, found)| found.other.is_some());
+        let further = further.map(|(question, found)| (question.clone(), Found::clone(found))).collect();
+        self.holders.ask(further);
+        found.into_iter().map(|(question, found)| (question, Arc::new(found.known.clone()))).collect()
+    }
 }
 
-impl Finder {
-    fn new(procfs: Procfs) -> Self {
-        Self {
-            anonymous: Anonymous::default(),
-            sockets: Sockets::default(),
-            holders: Holders::default(),
-            procfs,
-        }
-    }
+/// What has a path, or is a pipe.
+fn find(procfs: &Procfs, question: &Question) -> Option<Found> {
+    let Question { pid, fd, file, .. } = *question;
+    let path = procfs.file(pid, &format!("fd/{fd}"));
+    let is_it = |opened: &OwnedFd| identity(opened) == Some((file.dev, file.ino));
+    // The file itself, whatever becomes of the descriptor: what is asked of it is asked of the same one.
+    let opened = open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok().filter(is_it);
+    let by_path = || paths::find(procfs, pid, question.opened_as.as_deref()?, is_it);
+    let opened = opened.or_else(by_path)?;
+    let link = readlink(own_path(&opened), Vec::with_capacity(256)).ok()?.into_bytes();
+    // A FIFO has a path and is anybody's.
+    let is_pipe = file.kind == FileKind::Pipe && link.starts_with(b"pipe:[");
+    let other = is_pipe.then_some(OtherEnd { inode: file.ino, likely: None, not: Some(pid) });
+    Some(Found { known: Known::named(plain(link)), other })
+}
 
-    fn find(&mut self, question: &Question) -> Option<Known> {
-        let Question { pid, fd, file, release, .. } = *question;
-        if file.kind == FileKind::Anonymous {
-            return self.anonymous.name(release).map(Known::named);
-        }
-        let path = self.procfs.file(pid, &format!("fd/{fd}"));
-        // The file itself, whatever becomes of the descriptor: what is asked of it is asked of the same one.
-        let opened = open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        if identity(&opened)? != (file.dev, file.ino) {
-            return None;
-        }
-        let link = readlink(own_path(&opened), Vec::with_capacity(256)).ok()?.into_bytes();
-        match file.kind {
-            FileKind::Socket => self.socket(pid, file),
-            FileKind::Pipe => Some(self.pipe(pid, file, link)),
-            _ => Some(Known::named(plain(link))),
-        }
-    }
+/// A socket. No other has its inode, whatever is behind the descriptor by now.
+fn find_socket(procfs: &Procfs, sockets: &mut Sockets, question: &Question) -> Option<Found> {
+    let Question { pid, file, enter_ns, .. } = *question;
+    let found = sockets.find(procfs, pid, file.ino, enter_ns)?;
+    // Both ends of a connection may be its own.
+    let other = found.peer_inode.map(|inode| OtherEnd { inode, likely: Some(pid), not: None });
+    let peer = found.peer.map(|address| Peer { address, process: None });
+    Some(Found { known: Known { name: found.name, peer }, other })
+}
 
-    fn socket(&mut self, pid: u32, file: FileId) -> Option<Known> {
-        let found = self.sockets.find(&self.procfs, pid, file.ino)?;
-        let process = found.peer_inode.and_then(|inode| {
-            // Both ends of a connection may be its own.
-            self.holders.of(&self.procfs, inode, Some(pid), None)
-        });
-        let peer = found.peer.or(process.map(|_| Box::default()));
-        Some(Known { name: found.name, peer: peer.map(|address| Peer { address, process }) })
-    }
-
-    fn pipe(&mut self, pid: u32, file: FileId, link: Vec<u8>) -> Known {
-        // A FIFO has a path and is anybody's.
-        let is_unnamed = link.starts_with(b"pipe:[");
-        let other = if is_unnamed { self.holders.of(&self.procfs, file.ino, None, Some(pid)) } else { None };
-        let peer = other.map(|process| Peer { address: Box::default(), process: Some(process) });
-        Known { name: plain(link), peer }
-    }
+/// The same with the process at the other end.
+fn with_process(procfs: &Procfs, holders: &mut Holders, found: &Found) -> Option<Known> {
+    let OtherEnd { inode, likely, not } = found.other?;
+    let process = holders.of(procfs, inode, likely, not)?;
+    let address = found.known.peer.as_ref().map(|peer| peer.address.clone()).unwrap_or_default();
+    Some(Known { name: found.known.name.clone(), peer: Some(Peer { address, process: Some(process) }) })
 }
 
 /// A link's text as a name.
@@ -98,7 +169,7 @@ fn own_path(file: &OwnedFd) -> String {
 }
 
 /// Device and inode, without asking the server of a network file system.
-fn identity(file: &OwnedFd) -> Option<(u32, u64)> {
+fn identity(file: impl AsFd) -> Option<(u32, u64)> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
     let stat = statx(file, Path::new(""), flags, StatxFlags::INO).ok()?;
     Some((device(makedev(stat.stx_dev_major, stat.stx_dev_minor)), stat.stx_ino))
@@ -110,6 +181,7 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     use super::*;
+    use crate::file::FileId;
 
     /// The question that the kernel side would ask about a file of our own.
     fn question(file: &impl AsRawFd, kind: FileKind) -> Question {
@@ -117,11 +189,14 @@ mod tests {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let opened = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).expect("it is open");
         let (dev, ino) = identity(&opened).expect("it can be asked");
-        Question { tgid: pid, pid, fd: file.as_raw_fd(), file: FileId { kind, dev, ino }, release: 0 }
+        let (fd, file) = (file.as_raw_fd(), FileId { kind, dev, ino });
+        Question { tgid: pid, pid, fd, enter_ns: 0, file, release: 0, opened_as: None }
     }
 
     fn find(question: &Question) -> Option<Known> {
-        Finder::new(Procfs::default()).find(question)
+        let procfs = Procfs::default();
+        let found = super::find(&procfs, question)?;
+        with_process(&procfs, &mut Holders::default(), &found).or(Some(found.known))
     }
 
     #[test]
@@ -136,10 +211,10 @@ mod tests {
         let name = find(&asked).expect("it is open").name;
         assert!(name.ends_with(b" (deleted)"), "{}", String::from_utf8_lossy(&name));
         let second = File::create(&other).expect("a new file");
-        let taken = Question { fd: second.as_raw_fd(), ..asked };
+        let taken = Question { fd: second.as_raw_fd(), ..asked.clone() };
         assert_eq!(find(&taken), None, "the number is another file's");
         drop(file);
-        assert_eq!(find(&Question { fd: i32::MAX, ..asked }), None, "nothing has this number");
+        assert_eq!(find(&Question { fd: i32::MAX, ..asked.clone() }), None, "nothing has this number");
         assert_eq!(find(&Question { pid: u32::MAX, ..asked }), None, "nobody has this one");
     }
 

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
-use tracer_common::record::kind;
+use tracer_common::record::{CallRecord, kind};
 
 use crate::bpf::loader::Kernel;
 use crate::bpf::operands::Operands;
@@ -38,8 +38,9 @@ use super::who::{self, Strangers};
 /// How long records may lie in a ring. A ring that fills up wakes us earlier.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
 
-/// How long the end waits to learn who the last processes were.
+/// How long the end waits to learn who the last processes were, and what the last files.
 const LAST_WORD: Duration = Duration::from_millis(50);
+const LAST_NAMES: Duration = Duration::from_millis(200);
 
 /// One interval and what is to be said of the tracer itself at its end.
 #[derive(Clone, Debug, Default)]
@@ -221,7 +222,7 @@ impl Drain {
         for (stranger, who) in self.strangers.finish(LAST_WORD) {
             self.fold.introduce_as(&stranger, who);
         }
-        for (question, known) in self.files.finish(LAST_WORD) {
+        for (question, known) in self.files.finish(LAST_NAMES) {
             self.fold.name_file(&question, known);
         }
         let now_ns = monotonic_ns();
@@ -368,9 +369,10 @@ impl Drain {
                 enter_ns: slot.record.enter_ns,
                 before_attach: false,
                 args: has_args.then(|| arguments_only(call, slot.record.args)),
-                on: has_args
-                    .then(|| FileId::from_record(slot.record.file))
-                    .and_then(|file| fold.on(slot.record.tgid, slot.record.args[0], file)),
+                on: has_args.then(|| FileId::from_record(slot.record.file)).and_then(|file| {
+                    let CallRecord { tgid, enter_ns, args, .. } = slot.record;
+                    fold.on(tgid, enter_ns, args[0], file)
+                }),
                 operands: None,
             });
         });

@@ -1,11 +1,16 @@
 //! What calls are on: exactly the file that was behind the descriptor, by its name, however often the number is reused.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+
 use crate::oracle::Reach;
 use crate::recording::Place;
 use crate::report::{On, Report};
 use crate::tool::{Family, oracle_command, run, trace, tracer};
 
 const READV: i64 = 19;
+const CLOSE: i64 = 3;
+const OPENAT2: i64 = 437;
 const SENDTO: i64 = 44;
 
 /// The rows of a call by file.
@@ -63,5 +68,56 @@ both_families! {
         for nr in [READV, SENDTO] {
             assert_eq!(on(&replayed, nr), on(&report, nr), "a recording knows the same");
         }
+    }
+}
+
+both_families! {
+    /// Files that are closed again within microseconds have their names by the paths under which they were opened, each by
+    /// the one that `/proc` would have shown. No row has another's.
+    closed_at_once(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let files = 80;
+        fs::create_dir(place.join("below")).expect("a new directory");
+        let ways =
+            [("absolute", ""), ("target", ""), ("relative", ""), ("at", ""), ("deep", "below"), ("inside", "below")];
+        let mut inodes = Vec::new();
+        for (way, below) in ways {
+            for index in 0..files {
+                let mut path = place.join(below).join(format!("{way}{index}"));
+                let link = |name: &str| place.join(below).join(format!("{name}{index}"));
+                if way == "target" {
+                    symlink(format!("target{index}"), link("link")).expect("a new link");
+                } else if way == "inside" && index % 2 == 0 {
+                    // Leads elsewhere for who is outside.
+                    path = link("real");
+                    symlink(format!("/real{index}"), link(way)).expect("a new link");
+                }
+                fs::write(&path, "0123456789").expect("a new file");
+                inodes.push((fs::metadata(&path).expect("it is there").ino(), path));
+            }
+        }
+        let command = oracle_command(&["opens", place.to_str().expect("text"), &files.to_string()]);
+        let finished = trace(family, &[], &command);
+        let (report, oracle) = (finished.report(), finished.oracle());
+        oracle.assert_equals(&report, family, Reach::Command);
+        if !family.is_exact_here() || report.ledger().get("spilled") > 0 {
+            return;
+        }
+        let (rows, calls) = on(&report, READV);
+        assert_eq!((calls, rows.len()), (inodes.len() as u64, inodes.len()));
+        let closes = on(&report, CLOSE).0;
+        for (inode, path) in &inodes {
+            for rows in [&rows, &closes] {
+                let row = of_inode(rows, *inode);
+                assert_eq!((row.name.as_deref(), row.other_names), (path.to_str(), false), "{row:?}");
+            }
+        }
+        // From a directory: what such a call is on is that.
+        let (opens, calls) = on(&report, OPENAT2);
+        assert_eq!(calls, 2 * files + 1);
+        let names: Vec<_> = opens.iter().map(|row| (row.name.clone(), row.calls)).collect();
+        let at = |below: &str| Some(place.join(below).to_str().expect("text").trim_end_matches('/').to_owned());
+        assert!(names.contains(&(at(""), files + 1)) && names.contains(&(at("below"), files)), "{names:?}");
     }
 }

@@ -47,6 +47,7 @@ mod needs_sh;
 mod needs_speed;
 mod needs_strace;
 mod needs_strace_arguments;
+mod needs_strace_files;
 mod needs_unshare;
 mod oracle;
 mod overload;

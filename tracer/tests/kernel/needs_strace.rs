@@ -113,7 +113,7 @@ impl Launch {
     }
 
     /// strace with these options, attached while the shell waits in its read.
-    fn attach_strace(&self, options: &[&str], output: &Path) -> Child {
+    pub(crate) fn attach_strace(&self, options: &[&str], output: &Path) -> Child {
         let strace = require_program("strace");
         let pid = self.pid().to_string();
         wait_for("the shell to wait", || {

@@ -19,7 +19,7 @@ pub(crate) struct Cell {
     pub(crate) scope: Scope,
     pub(crate) pid: u32,
     pub(crate) comm: String,
-    syscall: String,
+    pub(crate) syscall: String,
     pub(crate) abi: String,
     nr: i64,
     pub(crate) calls: u64,

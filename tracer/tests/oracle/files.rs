@@ -1,13 +1,16 @@
-//! One descriptor that is two files in turn, a file that was deleted, and a connection to itself: what each call was on
-//! is known.
+//! One descriptor that is two files in turn, a file that was deleted, and a connection to itself; and files that are closed
+//! again at once: what each call was on is known.
 
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, RawFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use crate::raw;
 use crate::tally::Tally;
 
 /// The descriptor that is reused, and another one.
@@ -16,6 +19,9 @@ const DELETED: usize = 101;
 
 /// Longer than an interval, so that in the next one names are asked for again.
 const PAUSE: Duration = Duration::from_millis(1_100);
+
+/// Longer than a name takes to be found.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Twice, `count` reads of each of two files through one descriptor, in turn; `count` reads of a deleted file; `count`
 /// messages to a socket of its own.
@@ -65,6 +71,70 @@ pub(crate) fn files(tally: &mut Tally, count: u64) {
     );
     thread::sleep(PAUSE);
     fs::remove_dir_all(&directory).expect("our own directory");
+}
+
+/// In a directory that somebody has filled, opens `count` files in each of six ways, reads each once and closes it at once: by
+/// absolute paths, through symbolic links, from the working directory, from an open directory, from one that was opened from
+/// that, and, last of all, within another root.
+pub(crate) fn opens(tally: &mut Tally, place: &Path, count: u64) {
+    let names = |way: &str| (0..count).map(|index| format!("{way}{index}")).collect::<Vec<_>>();
+    let in_place = |name: String| text(format!("{}/{name}", place.display()));
+    for path in ["absolute", "link"].into_iter().flat_map(names).map(in_place) {
+        open_and_close(tally, &path);
+    }
+    std::env::set_current_dir(place).expect("it is there");
+    for path in names("relative").into_iter().map(text) {
+        open_and_close(tally, &path);
+    }
+    let directory = File::open(place).expect("it is there").into_raw_fd() as usize;
+    for name in names("at").into_iter().map(text) {
+        let fd = open_at(tally, directory, &name, 0);
+        read_and_close(tally, fd);
+    }
+    let opened = open_at(tally, directory, c"below", libc::O_DIRECTORY);
+    for name in names("deep").into_iter().map(text) {
+        let fd = open_at(tally, opened, &name, 0);
+        read_and_close(tally, fd);
+    }
+    close(opened);
+    // Let what begins at the working directory be looked up while it is the one.
+    thread::sleep(SOON);
+    let root = in_place("below".to_owned());
+    assert_eq!(raw::syscall(libc::SYS_chroot, [root.as_ptr() as usize, 0, 0, 0, 0, 0]), 0, "root may");
+    std::env::set_current_dir("/").expect("it is there");
+    for path in names("inside").into_iter().map(|name| text(format!("/{name}"))) {
+        open_and_close(tally, &path);
+    }
+    thread::sleep(SOON);
+}
+
+fn text(text: impl Into<Vec<u8>>) -> CString {
+    CString::new(text).expect("no NUL")
+}
+
+/// Opens a file, reads it once and closes it.
+fn open_and_close(tally: &mut Tally, path: &CStr) {
+    let fd = tally.call(libc::SYS_open, [path.as_ptr() as usize, 0, 0, 0, 0, 0]);
+    assert!(fd >= 0, "{path:?}: {fd}");
+    read_and_close(tally, fd as usize);
+}
+
+/// By `openat2`, which nobody else calls here.
+fn open_at(tally: &mut Tally, directory: usize, name: &CStr, flags: libc::c_int) -> usize {
+    let how = [flags as u64, 0, 0];
+    let args = [directory, name.as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how), 0, 0];
+    let fd = tally.call(libc::SYS_openat2, args);
+    assert!(fd >= 0, "{name:?}: {fd}");
+    fd as usize
+}
+
+fn read_and_close(tally: &mut Tally, fd: usize) {
+    read(tally, fd);
+    close(fd);
+}
+
+fn close(fd: usize) {
+    assert_eq!(raw::syscall(libc::SYS_close, [fd, 0, 0, 0, 0, 0]), 0);
 }
 
 /// Puts `file` behind descriptor `number`.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use crate::bpf::sys::{monotonic_ns, thread_cpu_ns};
 use crate::file::MAX_NAME_BYTES;
 use crate::targets::Procfs;
 
@@ -19,9 +20,12 @@ const MAX_TABLE_BYTES: u64 = 64 << 20;
 /// Namespaces whose tables are kept.
 const MAX_NAMESPACES: usize = 64;
 
-/// What was read lasts at least so long, and this many times as long as reading it took.
-const LASTS: Duration = Duration::from_millis(100);
+/// What was read lasts at least so long, and this many times the CPU time that reading it took.
+const LASTS: Duration = Duration::from_millis(20);
 const LASTS_TIMES: u32 = 10;
+
+/// How long a question waits until tables may be read again. All that came meanwhile are answered by one reading.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// The tables of addresses.
 const TABLES: [(&str, &str); 8] = [
@@ -63,6 +67,8 @@ struct Namespace {
     /// Names of unix sockets.
     unix: FxHashMap<u64, Box<[u8]>>,
     next: Option<Instant>,
+    /// When it was read, on `CLOCK_MONOTONIC`.
+    read_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +80,13 @@ struct Inet {
 }
 
 impl Sockets {
-    /// What is known of the socket with this inode, in the network namespace of process `pid`.
-    pub(super) fn find(&mut self, procfs: &Procfs, pid: u32, inode: u64) -> Option<Found> {
-        let key = fs::metadata(procfs.file(pid, "ns/net")).ok()?.ino();
+    /// What is known of the socket with this inode, in the network namespace of process `pid`, where it was seen at
+    /// `seen_ns` (`CLOCK_MONOTONIC`). Waits until it may be looked for; what is looked for after it was seen and is not
+    /// there is there no longer.
+    pub(super) fn find(&mut self, procfs: &Procfs, pid: u32, inode: u64, seen_ns: u64) -> Option<Found> {
+        // Inodes of sockets are numbered for all namespaces: of who is gone ours may tell.
+        let namespace_of = |pid| Some((pid, fs::metadata(procfs.file(pid, "ns/net")).ok()?.ino()));
+        let (pid, key) = namespace_of(pid).or_else(|| namespace_of(procfs.own_pid()?))?;
         if self.namespaces.len() >= MAX_NAMESPACES && !self.namespaces.contains_key(&key) {
             self.namespaces.clear();
         }
@@ -84,13 +94,19 @@ impl Sockets {
         // What is not there, or not connected, may be by now.
         let is_settled = |found: &Found| found.peer.is_some();
         let found = namespace.find(inode);
-        let began = Instant::now();
-        if found.as_ref().is_some_and(is_settled) || namespace.next.is_some_and(|next| began < next) {
+        if found.as_ref().is_some_and(is_settled) || namespace.read_ns > seen_ns {
             return found;
         }
-        *namespace = Namespace::read(procfs, pid);
-        let ended = Instant::now();
-        namespace.next = Some(ended + LASTS.max((ended - began) * LASTS_TIMES));
+        let wait =
+            namespace.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()));
+        if wait > LONGEST_WAIT {
+            return found;
+        }
+        std::thread::sleep(wait);
+        let (read_ns, began_ns) = (monotonic_ns(), thread_cpu_ns());
+        *namespace = Namespace { read_ns, ..Namespace::read(procfs, pid) };
+        let took = Duration::from_nanos(thread_cpu_ns().saturating_sub(began_ns));
+        namespace.next = Some(Instant::now() + LASTS.max(took * LASTS_TIMES));
         namespace.find(inode)
     }
 }
@@ -195,7 +211,8 @@ mod tests {
     }
 
     fn find(socket: &impl AsRawFd) -> Found {
-        let found = Sockets::default().find(&Procfs::default(), std::process::id(), inode(socket));
+        let found =
+            Sockets::default().find(&Procfs::default(), std::process::id(), inode(socket), monotonic_ns());
         found.expect("it is in a table")
     }
 
@@ -231,8 +248,11 @@ mod tests {
     fn a_socket_that_is_connected_later_has_a_peer_then() {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let mut sockets = Sockets::default();
-        let mut find =
-            || sockets.find(&Procfs::default(), std::process::id(), inode(&socket)).expect("it is there");
+        let mut find = || {
+            sockets
+                .find(&Procfs::default(), std::process::id(), inode(&socket), monotonic_ns())
+                .expect("it is there")
+        };
         assert_eq!(find().peer, None);
         socket.connect("127.0.0.1:9").expect("it is connected");
         let deadline = Instant::now() + Duration::from_secs(20);
