@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::interval::{CallKey, examples, on, slowest, threads};
+use crate::interval::{CallKey, Example, examples, on, slowest, threads};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::who::Who;
@@ -44,6 +44,8 @@ pub struct ErrnoGroup {
     pub calls: Vec<(String, u64)>,
     /// Whose, most frequent first.
     pub comms: Vec<(Comm, u64)>,
+    /// What they failed on as far as is known, with the syscall, most frequent first.
+    pub examples: Vec<(CallKey, Example)>,
 }
 
 /// The same figures with one process row for each group. By process, and by errno (which is no group of
@@ -170,6 +172,7 @@ pub fn errnos(snapshot: &Snapshot) -> Vec<ErrnoGroup> {
         count: u64,
         calls: BTreeMap<String, u64>,
         comms: BTreeMap<Comm, u64>,
+        examples: BTreeMap<CallKey, Arc<[Example]>>,
     }
     let mut groups: BTreeMap<u16, Group> = BTreeMap::new();
     for process in &snapshot.processes {
@@ -179,6 +182,7 @@ pub fn errnos(snapshot: &Snapshot) -> Vec<ErrnoGroup> {
                 group.count += row.count;
                 *group.calls.entry(call.name.clone()).or_default() += row.count;
                 *group.comms.entry(process.comm).or_default() += row.count;
+                examples::merge(group.examples.entry(call.call).or_default(), &row.examples);
             }
         }
     }
@@ -189,10 +193,20 @@ pub fn errnos(snapshot: &Snapshot) -> Vec<ErrnoGroup> {
             count: group.count,
             calls: most_frequent_first(group.calls),
             comms: most_frequent_first(group.comms),
+            examples: most_met_first(group.examples),
         })
         .collect();
     groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.errno));
     groups
+}
+
+fn most_met_first(by_call: BTreeMap<CallKey, Arc<[Example]>>) -> Vec<(CallKey, Example)> {
+    let of_call = |(call, met): (CallKey, Arc<[Example]>)| {
+        met.iter().map(move |one| (call, one.clone())).collect::<Vec<_>>()
+    };
+    let mut all: Vec<(CallKey, Example)> = by_call.into_iter().flat_map(of_call).collect();
+    all.sort_by_key(|(_, example)| std::cmp::Reverse(example.at_least()));
+    all
 }
 
 fn most_frequent_first<T: Ord>(counts: BTreeMap<T, u64>) -> Vec<(T, u64)> {

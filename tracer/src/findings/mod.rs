@@ -6,6 +6,7 @@
 
 mod before;
 mod errnos;
+mod failed_on;
 mod nature;
 mod rank;
 mod resources;
@@ -21,7 +22,7 @@ mod tests;
 mod watch;
 mod words;
 
-use crate::interval::{CallKey, Cell, CellKey};
+use crate::interval::{CallKey, Cell, CellKey, Example};
 use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
 
 pub use nature::{asks_again, is_expected, is_prompt};
@@ -112,6 +113,9 @@ pub struct Finding {
     pub evidence: Evidence,
     /// How many descriptors the process has and may have, where that is what it is about and they were counted.
     pub descriptors: Option<Descriptors>,
+    /// Of calls that failed, what they failed on most often: a path or an address; of lookups that are spread over many
+    /// paths the directory of most of them, with a slash at its end. `None` where nothing is known.
+    pub on: Option<Example>,
 }
 
 /// The figures that a finding rests on.

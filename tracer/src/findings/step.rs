@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Finding, Hit, Known, Rule, SECOND};
+use super::{Evidence, Finding, Hit, Known, Rule, SECOND, failed_on};
 use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval};
 use crate::process::{Comm, ProcessId};
 
@@ -96,6 +96,11 @@ impl<'a> Step<'a> {
         let known = self.known.process(process);
         let comm = known.map_or_else(Comm::default, |info| info.comm);
         let descriptors = known.and_then(|info| info.descriptors);
+        let figures = self.processes.get(&process).and_then(|activity| activity.cells.get(&call));
+        let on = match (evidence, figures) {
+            (Evidence::Errors { errno, .. }, Some(figures)) => failed_on::most(rule, figures, errno),
+            _ => None,
+        };
         Finding {
             rule,
             process,
@@ -107,6 +112,7 @@ impl<'a> Step<'a> {
             until_ns: None,
             evidence,
             descriptors: descriptors.filter(|_| rule == Rule::DescriptorExhaustion),
+            on,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::nature::{errno, receives};
 use super::{Evidence, Finding, Rule};
+use crate::arguments;
 use crate::columns::age;
 use crate::human;
 use crate::interval::sizes::SMALL_BYTES;
@@ -70,7 +71,16 @@ impl Finding {
         };
         let open = self.descriptors.map_or_else(String::new, |descriptors| format!(" ({descriptors} open)"));
         let meaning = self.meaning().map_or_else(String::new, |meaning| format!(": {meaning}{open}"));
-        format!("{figures}{when}{meaning}")
+        format!("{figures}{when}{meaning}{}", self.failed_on())
+    }
+
+    /// On what: most of them, or some of them.
+    fn failed_on(&self) -> String {
+        let (Some(on), Evidence::Errors { count, .. }) = (&self.on, self.evidence) else {
+            return String::new();
+        };
+        let how = if on.at_least() * 2 >= count { "mostly" } else { "such as" };
+        format!(", {how} on {}", arguments::readable(self.call, on))
     }
 
     fn beginning(&self, now_ns: u64) -> String {

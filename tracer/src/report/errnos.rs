@@ -1,17 +1,21 @@
-//! The table of what fails, by errno: how often, what it means, in which calls, whose.
+//! The table of what fails, by errno: how often, what it means, in which calls, whose, and on what most often.
 
 use std::io::{self, Write};
 
 use super::table::{LISTED, listed, write_caveats, write_header};
+use crate::arguments;
 use crate::columns::{Align, Scope, clip, fit};
 use crate::group::{self, ErrnoGroup};
 use crate::human;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
-use crate::syscalls::errno;
+use crate::syscalls::{self, errno};
 
 /// Rows when nobody asks for another number.
 const ROWS: usize = 50;
+
+/// What calls failed on, for each errno.
+const EXAMPLES: usize = 3;
 
 /// Writes the table.
 pub fn write_errnos(
@@ -34,6 +38,10 @@ pub fn write_errnos(
         let rows = rows.unwrap_or(ROWS);
         for group in groups.iter().take(rows) {
             writeln!(out, "{}", row(group, all).trim_end())?;
+            for (call, example) in group.examples.iter().take(EXAMPLES) {
+                let on = arguments::readable(*call, example);
+                writeln!(out, "  {:>28}  {} {on}", arguments::times(example), syscalls::name(*call))?;
+            }
         }
         if let more @ 1.. = groups.len().saturating_sub(rows) {
             writeln!(out, "  ... {more} more")?;
@@ -75,7 +83,11 @@ mod tests {
             let row = text.lines().find(|line| line.trim_start().starts_with(&*errno::name(group.errno)));
             let row = row.expect("a row for each errno");
             assert!(row.contains(&human::count(group.count)) && row.contains(&group.calls[0].0), "{row}");
+            if let Some((call, example)) = group.examples.first() {
+                assert!(text.contains(&arguments::readable(*call, example)), "{text}");
+            }
         }
+        assert!(group::errnos(&snapshot).iter().any(|group| !group.examples.is_empty()));
         let total = human::count(snapshot.all.errors);
         assert!(
             text.lines().any(|line| line.trim_start().starts_with("total") && line.ends_with(&total)),

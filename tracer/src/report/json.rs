@@ -109,7 +109,11 @@ impl<W: Write> JsonLines<W> {
                 total: Some(Total { scope: Scope::Total, end_ns }),
                 errno: syscalls::errno::name(group.errno),
                 count: group.count,
-                examples: Vec::new(),
+                examples: group
+                    .examples
+                    .iter()
+                    .map(|(call, example)| ExampleLine::of(*call, example))
+                    .collect(),
             }))?;
         }
         self.out.flush()

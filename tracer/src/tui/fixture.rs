@@ -297,6 +297,7 @@ pub(crate) fn findings() -> Findings {
         from_start: false,
         until_ns: None,
         descriptors: None,
+        on: None,
         evidence,
     };
     let open = Evidence::Open { threads: 2, age_ns: 41 * SECOND, p99_ns: Some(12_000_000) };

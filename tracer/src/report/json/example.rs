@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Subject, Total};
 use crate::arguments;
 use crate::interval::{CallKey, Example};
+use crate::syscalls;
 
 /// Failed calls with one errno.
 #[derive(Serialize)]
@@ -26,13 +27,24 @@ pub(super) struct ErrnoLine<'a> {
 /// A path or an address that calls failed on.
 #[derive(Serialize)]
 pub(super) struct ExampleLine {
+    /// Where the line is about several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    syscall: Option<String>,
     on: String,
     at_least: u64,
 }
 
 impl ExampleLine {
     pub(super) fn all(call: CallKey, examples: &[Example]) -> Vec<Self> {
-        let line = |example| Self { on: arguments::plain(call, example), at_least: example.at_least() };
-        examples.iter().map(line).collect()
+        examples.iter().map(|example| Self { syscall: None, ..Self::of(call, example) }).collect()
+    }
+
+    /// Among those of several syscalls.
+    pub(super) fn of(call: CallKey, example: &Example) -> Self {
+        Self {
+            syscall: Some(syscalls::name(call).into_owned()),
+            on: arguments::plain(call, example),
+            at_least: example.at_least(),
+        }
     }
 }

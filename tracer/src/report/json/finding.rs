@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Scope, hex, plain_name};
+use crate::arguments;
 use crate::findings::{Evidence, Finding};
 use crate::syscalls;
 
@@ -33,6 +34,9 @@ pub(super) struct FindingLine {
     until_ns: Option<u64>,
     #[serde(flatten)]
     figures: Figures,
+    /// What calls failed on most often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<String>,
 }
 
 /// The fields of the three kinds of evidence.
@@ -65,6 +69,7 @@ impl FindingLine {
             since_ns: finding.since_ns,
             from_start: finding.from_start,
             until_ns: finding.until_ns,
+            on: finding.on.as_ref().map(|on| arguments::plain(finding.call, on)),
             figures: match finding.evidence {
                 Evidence::Errors { errno, count, of, over_ns } => Figures::Errors {
                     errno: syscalls::errno::name(errno).into_owned(),
@@ -108,6 +113,7 @@ mod tests {
             from_start: false,
             until_ns: None,
             descriptors: None,
+            on: None,
             evidence,
         }
     }
