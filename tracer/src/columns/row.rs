@@ -100,9 +100,10 @@ impl Context {
         !self.is_from_start(errno) && self.end_ns.saturating_sub(errno.first_seen_ns) <= NEW_NS
     }
 
-    /// Whether an errno was there in the first interval.
+    /// Whether an errno was there in the first interval. Intervals are not all of one length to the nanosecond: what
+    /// ended nearer to the first end than to the second belongs to the first.
     pub(super) fn is_from_start(&self, errno: &ErrnoRow) -> bool {
-        errno.first_seen_ns <= self.start_ns.saturating_add(self.recent_ns)
+        errno.first_seen_ns <= self.start_ns.saturating_add(self.recent_ns + self.recent_ns / 2)
     }
 
     /// How long a call has been open.
@@ -267,5 +268,24 @@ mod tests {
         slow.stats.in_flight = 1;
         slow.stats.oldest_in_flight_ns = 2_000_000_000;
         assert!(!is_stuck(&slow), "its calls always take that long");
+    }
+
+    #[test]
+    fn an_errno_of_the_first_interval_is_not_new_however_long_the_last_one_was() {
+        let snapshot = fixture::incident();
+        let rows = snapshot.processes.iter().flat_map(|process| &process.calls);
+        let mut errno = rows.flat_map(|call| &call.errnos).next().expect("one that failed").clone();
+        let at = |recent_ns| Context {
+            start_ns: 5,
+            end_ns: 8_000_000_000,
+            recent_ns,
+            ..Context::new(&snapshot, Scope::Interval)
+        };
+        errno.first_seen_ns = 1_000_300_000;
+        for recent_ns in [999_000_000, 1_000_000_000, 1_001_000_000] {
+            assert!(!at(recent_ns).is_new(&errno), "{recent_ns}");
+        }
+        errno.first_seen_ns = 2_000_300_000;
+        assert!(at(1_001_000_000).is_new(&errno));
     }
 }
