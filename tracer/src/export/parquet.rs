@@ -12,8 +12,8 @@ use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::builder::{
-    Int32Builder, Int64Builder, ListBuilder, StringBuilder, TimestampNanosecondBuilder, UInt32Builder,
-    UInt64Builder,
+    BinaryBuilder, Int32Builder, Int64Builder, ListBuilder, StringBuilder, TimestampNanosecondBuilder,
+    UInt32Builder, UInt64Builder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -29,6 +29,8 @@ use crate::syscalls::{self, errno};
 
 /// Rows that are gathered before they are written: what is in memory.
 const BATCH_ROWS: usize = 1 << 14;
+/// Bytes of operands, which may be long, that are as much as a full batch.
+const BATCH_BYTES: usize = 8 << 20;
 
 pub(super) struct Parquet {
     /// Until the first recording says which columns there are.
@@ -59,6 +61,7 @@ struct Rows {
     ret: Int64Builder,
     errno: StringBuilder,
     args: [UInt64Builder; 6],
+    operands: BinaryBuilder,
     calls: UInt64Builder,
     errors: UInt64Builder,
     interrupted: UInt64Builder,
@@ -109,6 +112,7 @@ fn schema(kind: Kind, args: bool) -> SchemaRef {
             ]);
             if args {
                 fields.extend(ARGS.map(|name| (name, DataType::UInt64)));
+                fields.push(("operands", DataType::Binary));
             }
         }
         Kind::Intervals => {
@@ -176,7 +180,8 @@ impl Parquet {
 
     fn row_added(&mut self) -> io::Result<()> {
         self.rows.len += 1;
-        if self.rows.len >= BATCH_ROWS { self.write_batch() } else { Ok(()) }
+        let is_full = self.rows.len >= BATCH_ROWS || self.rows.operands.values_slice().len() >= BATCH_BYTES;
+        if is_full { self.write_batch() } else { Ok(()) }
     }
 
     fn write_batch(&mut self) -> io::Result<()> {
@@ -230,6 +235,7 @@ impl Rows {
                 columns.push(Arc::new(self.errno.finish()));
                 if args {
                     columns.extend(self.args.iter_mut().map(|arg| Arc::new(arg.finish()) as ArrayRef));
+                    columns.push(Arc::new(self.operands.finish()));
                 }
             }
             Kind::Intervals => {
@@ -286,6 +292,7 @@ impl Sink for Parquet {
             for (index, column) in rows.args.iter_mut().enumerate() {
                 column.append_option(args.get(index).copied());
             }
+            rows.operands.append_option(call.operands);
         }
         self.row_added()
     }
@@ -304,6 +311,7 @@ impl Sink for Parquet {
                 rows.errno.append_null();
                 if self.args {
                     rows.args.iter_mut().for_each(UInt64Builder::append_null);
+                    rows.operands.append_null();
                 }
             } else {
                 let stats = CallStats {

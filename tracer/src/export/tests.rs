@@ -7,9 +7,14 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::recording::tests::fixture::{Step, any_steps, record};
-use crate::recording::{Item, Reader};
+use crate::decode::record_bytes;
+use crate::decode::tests::call_bytes;
+use crate::ledger::LedgerCounts;
+use crate::operand::Operands;
+use crate::recording::tests::fixture::{Step, any_steps, meta, record};
+use crate::recording::{Item, Reader, Writer};
 use crate::syscalls;
+use tracer_common::record::CallRecord;
 
 /// A file in memory that outlives its writer.
 #[derive(Clone, Default)]
@@ -123,6 +128,50 @@ fn parquet_sums(bytes: &[u8]) -> Sums {
         add(&mut sums, name, [figure("calls"), figure("errors"), figure("total_ns")]);
     }
     sums
+}
+
+#[test]
+fn parquet_has_what_calls_operate_on() {
+    use ::parquet::record::RowAccessor as _;
+    let meta = meta(true);
+    let mut raw = Vec::new();
+    operand::encode(9, 1_000, Operands { first: b"/etc/\xff", second: None }, &mut raw);
+    for (nr, enter_ns) in [(257, 1_000), (0, 2_000)] {
+        let kind = tracer_common::record::kind::CALL;
+        let call = CallRecord {
+            kind,
+            has_args: 1,
+            nr,
+            tgid: 9,
+            tid: 9,
+            enter_ns,
+            latency_ns: 5,
+            ..CallRecord::default()
+        };
+        raw.extend(call_bytes(&call, true));
+    }
+    let mut writer = Writer::new(Vec::new(), &meta, Kind::Events).expect("written");
+    writer.events(&raw).expect("written");
+    let mut fold = Fold::new(meta.start_ns);
+    let mut rest = raw.as_slice();
+    while let Some(bytes) = record_bytes(rest, true) {
+        fold.take(&rest[..bytes]);
+        rest = &rest[bytes..];
+    }
+    writer.interval(&fold.close(meta.start_ns + 1, Vec::new(), LedgerCounts::default())).expect("written");
+    let bytes = exported(&writer.finish().expect("written"), Format::Parquet, Weight::Time);
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&bytes).expect("room");
+    let reader = ::parquet::file::reader::SerializedFileReader::new(file).expect("Parquet");
+    let found: Vec<Option<Vec<u8>>> = reader
+        .into_iter()
+        .map(|row| {
+            let row = row.expect("a row");
+            let at = row.get_column_iter().position(|(name, _)| name == "operands").expect("a column");
+            row.get_bytes(at).ok().map(|bytes| bytes.data().to_vec())
+        })
+        .collect();
+    assert_eq!(found, [Some(b"/etc/\xff".to_vec()), None]);
 }
 
 /// Without the calls after the last interval, which are in no table.

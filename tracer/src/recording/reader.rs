@@ -138,7 +138,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Memory of the last interval that was read, about.
-    pub(super) fn item_bytes(&self) -> usize {
+    pub fn item_bytes(&self) -> usize {
         self.open.item_bytes()
     }
 

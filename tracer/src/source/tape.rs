@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,10 @@ use crate::timeline::Mark;
 
 /// Items that may wait between decoding and folding.
 const QUEUE: usize = 16;
+/// Memory of an interval that is as much as one place in the queue stands for. A larger one takes several places.
+const PLACE_BYTES: usize = 1 << 20;
+/// Until a large interval is looked for room again.
+const WAIT: Duration = Duration::from_millis(1);
 
 type Reader = recording::Reader<Box<dyn Read + Send>>;
 
@@ -166,6 +171,19 @@ impl Read for Positioned {
     }
 }
 
+/// Places that an interval takes.
+fn places(bytes: usize) -> usize {
+    bytes.div_ceil(PLACE_BYTES).clamp(1, QUEUE)
+}
+
+/// Waits until so many places are free or nobody listens: what waits is bounded in bytes then, whatever a file claims.
+/// Intervals of a busy host take one, which sending waits for by itself.
+fn wait_for(places: usize, fed: &mpsc::Sender<Fed>) {
+    while places > 1 && fed.capacity() < places && !fed.is_closed() {
+        thread::sleep(WAIT);
+    }
+}
+
 /// Hands over every item of every reel until somebody stops listening.
 fn feed(reels: &[Reel], mut ready: Option<Reader>, fed: &mpsc::Sender<Fed>) {
     let (mut before, mut trouble) = (0, None);
@@ -186,6 +204,7 @@ fn feed(reels: &[Reel], mut ready: Option<Reader>, fed: &mpsc::Sender<Fed>) {
                         }
                         Item::Mark(mark) => Fed::Mark(Mark { time_ns: mark.time_ns, text: mark.text }),
                     };
+                    wait_for(places(reader.item_bytes()), fed);
                     if fed.blocking_send(news).is_err() {
                         return;
                     }
@@ -204,4 +223,49 @@ fn feed(reels: &[Reel], mut ready: Option<Reader>, fed: &mpsc::Sender<Fed>) {
     }
     // Nobody may be listening any more.
     let _ = fed.blocking_send(Fed::End(trouble));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::Histogram;
+    use crate::interval::{CallKey, Cell, CellKey};
+    use crate::process::ProcessId;
+    use crate::recording::{Kind, Writer};
+    use tracer_common::abi::Abi;
+
+    /// Intervals that need about 4 MiB each when they are read.
+    fn large_intervals(count: u64) -> Vec<u8> {
+        let mut latencies = Histogram::new();
+        (0..1152).for_each(|bucket| latencies.add(bucket, 1));
+        let cell = Cell { calls: 1152, latencies: Arc::new(latencies), max_ns: 1, ..Cell::default() };
+        let mut writer =
+            Writer::new(Vec::new(), &Meta::default(), Kind::Intervals).expect("a vector takes everything");
+        for second in 1..=count {
+            let cells = (1..=450).map(|pid| {
+                let process = ProcessId { pid, start_ns: 1 };
+                (CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 0 } }, cell.clone())
+            });
+            let (start_ns, end_ns) = (second * 1_000_000_000, (second + 1) * 1_000_000_000);
+            let interval = Interval { start_ns, end_ns, cells: cells.collect(), ..Interval::default() };
+            writer.interval(&interval).expect("written");
+        }
+        writer.finish().expect("written")
+    }
+
+    #[test]
+    fn large_intervals_do_not_pile_up() {
+        let file: &'static [u8] = large_intervals(24).leak();
+        let mut tape = Tape::open(vec![Input::Bytes(file)]).expect("a recording");
+        let mut fed = tape.play().expect("a thread");
+        let (mut most, mut found) = (0, 0);
+        while let Some(news) = fed.blocking_recv() {
+            found += usize::from(matches!(news, Fed::Interval(..)));
+            // Time to read further than it may.
+            thread::sleep(Duration::from_millis(20));
+            most = most.max(fed.len());
+        }
+        assert_eq!(found, 24);
+        assert!((1..=QUEUE - 3).contains(&most), "{most} waited");
+    }
 }
