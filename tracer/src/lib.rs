@@ -29,6 +29,7 @@ pub mod histogram;
 pub mod history;
 pub mod human;
 pub mod interval;
+pub mod io_uring;
 pub mod launch;
 pub mod ledger;
 pub mod operand;

@@ -45,6 +45,8 @@ const COMPARING: [(&str, &[&str]); 10] = [
 ];
 /// The group that makes 32-bit calls.
 const IA32: &str = "needs_ia32";
+/// The group that makes a ring, which many hosts forbid.
+const IO_URING: &str = "needs_io_uring";
 /// The group that asks for full speed on two processors.
 const SPEED: &str = "needs_speed";
 /// The group that asks for a machine that does nothing else, and is told so by a variable.
@@ -78,6 +80,10 @@ pub(crate) fn missing_here(oracle: &Path) -> Vec<Missing> {
     if calls.is_ok_and(|output| !output.status.success()) {
         missing.push(Missing { group: IA32, why: "this kernel has no 32-bit calls".to_owned() });
     }
+    let ring = command::ask(Command::new(oracle).args(["ring", "1"]));
+    if ring.is_ok_and(|output| !output.status.success()) {
+        missing.push(Missing { group: IO_URING, why: "this kernel makes no io_uring".to_owned() });
+    }
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         missing.push(Missing { group: SPEED, why: "needs two processors".to_owned() });
     }
@@ -98,6 +104,7 @@ pub(crate) fn missing_in_a_machine() -> Vec<Missing> {
             why: format!("no {} in the machine", programs.join(", ")),
         })
         .collect();
+    missing.push(Missing { group: IO_URING, why: "not in every kernel that is booted".to_owned() });
     missing.extend([SPEED, QUIET].map(|group| Missing { group, why: "emulated processors".to_owned() }));
     missing.extend(OF_FILES.map(|group| Missing {
         group,
@@ -157,6 +164,7 @@ mod tests {
             "needs_perf",
             "needs_unshare",
             "needs_sh",
+            "needs_io_uring",
             "needs_speed",
             "needs_quiet",
             "recording::",

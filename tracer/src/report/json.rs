@@ -30,6 +30,7 @@ use crate::baseline::Baseline;
 use crate::findings::Finding;
 use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, Example, InFlight, Interval, examples};
+use crate::io_uring;
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::Meta;
@@ -81,6 +82,7 @@ impl<W: Write> JsonLines<W> {
             counts: &interval.ledger,
             in_flight_now: interval.in_flight.iter().filter(|open| !open.before_attach).count() as u64,
             imbalances: None,
+            io_uring: Vec::new(),
         }))?;
         self.out.flush()
     }
@@ -145,6 +147,7 @@ impl<W: Write> JsonLines<W> {
             counts: &snapshot.ledger,
             in_flight_now,
             imbalances: imbalances.map(|found| found.iter().map(ToString::to_string).collect()),
+            io_uring: io_uring::owners(snapshot).iter().map(|owner| owner.process.pid).collect(),
         }))?;
         self.out.flush()
     }
@@ -555,6 +558,8 @@ struct LedgerLine<'a> {
     /// The identities that do not hold. `None` for a single interval: calls that were open when it began end
     /// in it, so its own counters need not add up.
     imbalances: Option<Vec<String>>,
+    /// PIDs of those whose I/O through `io_uring` is not seen, in totals.
+    io_uring: Vec<u32>,
 }
 
 impl Serialize for LedgerLine<'_> {
@@ -570,6 +575,9 @@ impl Serialize for LedgerLine<'_> {
         map.serialize_entry("balanced", &self.imbalances.as_ref().map(Vec::is_empty))?;
         if let Some(imbalances) = self.imbalances.as_ref().filter(|found| !found.is_empty()) {
             map.serialize_entry("imbalances", imbalances)?;
+        }
+        if !self.io_uring.is_empty() {
+            map.serialize_entry("io_uring", &self.io_uring)?;
         }
         map.end()
     }

@@ -7,6 +7,7 @@ use super::findings::write_findings;
 use crate::columns::{self, Align, Column, Context, GAP, Rank, Row, Scope, SortKey};
 use crate::human;
 use crate::interval::InFlight;
+use crate::io_uring;
 use crate::run::RunInfo;
 use crate::snapshot::{ProcessRow, Snapshot};
 use crate::trust;
@@ -86,7 +87,8 @@ pub fn write_tables_within(
 
 /// What stands between the figures and their being everything: losses, and what this host lacks.
 pub(super) fn write_caveats(out: &mut impl Write, snapshot: &Snapshot, run: &RunInfo) -> io::Result<()> {
-    let words = trust::words(&snapshot.ledger);
+    let mut words = trust::words(&snapshot.ledger);
+    words.extend(io_uring::word(snapshot));
     if words.iter().any(|word| word.severity > trust::Severity::Fine) || !run.notices.is_empty() {
         writeln!(out)?;
         for word in words.iter().filter(|word| word.severity > trust::Severity::Fine) {

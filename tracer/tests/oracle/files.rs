@@ -108,6 +108,17 @@ pub(crate) fn opens(tally: &mut Tally, place: &Path, count: u64) {
     thread::sleep(SOON);
 }
 
+/// Makes a ring and enters it `count` times with nothing to do.
+pub(crate) fn ring(tally: &mut Tally, count: u64) {
+    let mut parameters = [0_u32; 30];
+    let ring = tally.call(libc::SYS_io_uring_setup, [8, parameters.as_mut_ptr() as usize, 0, 0, 0, 0]);
+    assert!(ring >= 0, "no io_uring: {ring}");
+    for _ in 0..count {
+        assert_eq!(tally.call(libc::SYS_io_uring_enter, [ring as usize, 0, 0, 0, 0, 0]), 0);
+    }
+    thread::sleep(SOON);
+}
+
 fn text(text: impl Into<Vec<u8>>) -> CString {
     CString::new(text).expect("no NUL")
 }

@@ -8,6 +8,7 @@ use super::{Piece, justified, put, scrub};
 use crate::columns::Scope;
 use crate::group::By;
 use crate::human;
+use crate::io_uring;
 use crate::run::Origin;
 use crate::trust::{self, Severity};
 use crate::tui::message::View;
@@ -67,6 +68,7 @@ pub(crate) fn has_alarms(model: &Model) -> bool {
         || model.run.ended.is_some()
         || !model.run.notices.is_empty()
         || trust::words(model.ledger()).len() > 1
+        || !io_uring::owners(&model.shown).is_empty()
 }
 
 /// Draws the line of what is wrong or out of the ordinary, the most important first.
@@ -86,7 +88,7 @@ pub(super) fn draw_alarms(model: &Model, buffer: &mut Buffer, area: Rect) {
         let text = format!("ended: {}, q quits", human::safe_text(why.as_bytes()));
         pieces.push(Piece::new(text, theme.note(), 0));
     }
-    for word in trust::words(model.ledger()).into_iter().skip(1) {
+    for word in trust::words(model.ledger()).into_iter().skip(1).chain(io_uring::word(&model.shown)) {
         pieces.push(Piece::new(word.short, style_of(model, word.severity), 0));
     }
     for notice in &model.run.notices {
