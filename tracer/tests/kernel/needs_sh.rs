@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tracer::recording::End;
+use tracer::run::Origin;
+use tracer::tui::manual::{Bound, bound};
 
 use crate::recording::{Place, read};
 use crate::terminal::Terminal;
@@ -325,4 +327,82 @@ fn two_spans_of_a_live_run_are_compared_while_it_goes_on_and_its_recording_has_t
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.lines().any(|line| line.trim_end().ends_with(" A")), "{text}");
     assert!(text.lines().any(|line| line.trim_end().ends_with(" B")), "{text}");
+}
+
+/// A key that only the live screen has, in the order in which they are pressed: the command, the key, what is then to be seen on
+/// a table and on another page.
+const ONLY_LIVE: [(&str, &str, [&str; 2]); 8] = [
+    ("TogglePause", " ", ["still collecting"; 2]),
+    ("Step(-1)", "[", ["00:01 ago, still collecting"; 2]),
+    ("Step(1)", "]", ["still collecting"; 2]),
+    ("TogglePause", " ", ["Space pause"; 2]),
+    ("OpenJump", ":", ["go to: _"; 2]),
+    ("ToggleRecording", "R", ["REC "; 2]),
+    ("ToggleRecording", "R", ["recorded "; 2]),
+    (
+        "CopyCommandLine",
+        "y",
+        ["copied, where the terminal allows it: sudo tracer", "nothing is selected that could be copied"],
+    ),
+];
+
+/// The keys that work in a replay too are walked without privilege, in `tests/pty/keys.rs`.
+#[test]
+#[ignore = "loads BPF programs: run as root"]
+fn every_key_that_only_the_live_screen_has_is_seen_in_a_terminal() {
+    let tracer = tracer().display().to_string();
+    let replayed = bound(Origin::Replay);
+    let places = ["On a table", "On one syscall, and on other pages"];
+    for (at, view) in [("2", "[2 syscalls]"), ("5", "[5 heat")].into_iter().enumerate() {
+        let in_replay = |live: &Bound| {
+            replayed
+                .iter()
+                .any(|one| (one.place, &one.command, &one.typed) == (live.place, &live.command, &live.typed))
+        };
+        let mut only: Vec<(String, String)> = bound(Origin::Live)
+            .into_iter()
+            .filter(|live| live.place == places[at] && !in_replay(live))
+            .map(|live| (live.command, live.typed[0].clone()))
+            .collect();
+        let mut walked: Vec<(String, String)> =
+            ONLY_LIVE.iter().map(|&(command, key, _)| (command.to_owned(), key.to_owned())).collect();
+        only.sort();
+        walked.sort();
+        walked.dedup();
+        assert!(
+            only.iter().all(|key| walked.contains(key)),
+            "not walked on {}: {only:?} {walked:?}",
+            places[at]
+        );
+
+        // A recording is written where we are.
+        let place = tempfile::tempdir().expect("a directory");
+        let there = place.path().display();
+        let command = "sh -c 'while :; do echo; sleep 0.02; done >/dev/null'";
+        let mut live =
+            Terminal::run_in(&format!("cd {there} && exec {tracer} -i 200ms -- {command}"), 110, 20);
+        live.wait_for("two seconds", |screen| screen.contains("00:02"));
+        live.press_and_see(view.0, view.1);
+        for (command, key, words) in ONLY_LIVE {
+            let screen = live.press_and_see(key, words[at]);
+            match (command, words[at]) {
+                ("TogglePause", "Space pause") => {
+                    live.wait_for("now", |screen| !screen.contains("PAST"));
+                }
+                ("OpenJump", _) => {
+                    live.press("\x1b");
+                    live.wait_for("the prompt gone", |screen| !screen.contains("go to: _"));
+                }
+                _ => assert!(screen.contains(view.1), "{command} leads elsewhere: {screen}"),
+            }
+        }
+        live.press("q");
+        assert_eq!(live.end().status, 143);
+        let files: Vec<_> =
+            fs::read_dir(&place).expect("a directory").flatten().map(|file| file.path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        let recording = read(&files[0]);
+        assert_eq!(recording.end, End::Clean);
+        assert!(recording.end_ns > recording.start_ns);
+    }
 }
