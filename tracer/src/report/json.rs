@@ -7,18 +7,19 @@
 mod before;
 mod example;
 mod finding;
+mod name;
 mod on;
 mod process;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use before::BeforeLine;
 use example::{ErrnoLine, ExampleLine};
 use finding::FindingLine;
+pub use name::Name;
 use on::{FileFields, OnLine};
 use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
@@ -396,35 +397,6 @@ impl<'a> Subject<'a> {
             nr: row.call.nr,
         }
     }
-}
-
-/// A process name in a line.
-#[derive(Serialize)]
-pub struct Name {
-    comm: String,
-    /// Its exact bytes where it is no UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comm_hex: Option<String>,
-}
-
-impl Name {
-    /// The two fields.
-    pub fn new(comm: Comm) -> Self {
-        let bytes = comm.as_bytes();
-        Self { comm: String::from_utf8_lossy(bytes).into_owned(), comm_hex: hex_of_no_text(bytes) }
-    }
-}
-
-/// The bytes where they are no UTF-8.
-fn hex_of_no_text(bytes: &[u8]) -> Option<String> {
-    str::from_utf8(bytes).is_err().then(|| hex(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[derive(Serialize)]

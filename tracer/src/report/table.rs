@@ -132,7 +132,10 @@ pub(super) fn write_header(
     if let Some(filter) = &run.filter {
         parts.push(format!("only {}", human::safe_text(filter.as_bytes())));
     }
-    if let Some(why) = &run.ended {
+    // An interval may be over before the run, and be printed after it.
+    if scope == Scope::Total
+        && let Some(why) = &run.ended
+    {
         parts.push(format!("ended: {}", human::safe_text(why.as_bytes())));
     }
     writeln!(out, "{}", parts.join("  "))?;

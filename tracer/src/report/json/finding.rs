@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Scope, hex, plain_name};
+use super::name::hex;
+use super::{Scope, plain_name};
 use crate::arguments;
 use crate::findings::{Evidence, Finding};
 use crate::syscalls;

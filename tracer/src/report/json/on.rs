@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Name, hex_of_no_text, is_false};
+use super::is_false;
+use super::name::{Name, hex_of_no_text};
 use crate::file::{FileId, Known, Names};
 use crate::interval::{On, OnFile};
 

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{Arguments, Name, Scope, hex_of_no_text};
+use super::name::{Name, hex_of_no_text};
+use super::{Arguments, Scope};
 use crate::interval::{CallKey, SlowCall, ThreadFigures};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::ProcessRow;
