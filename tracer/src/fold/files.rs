@@ -2,6 +2,7 @@
 //! identity in one process; after a close it is asked for again, since the number may be another file's now. With the
 //! question goes the path under which the file was opened, for one that is closed before the question is answered.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -175,7 +176,10 @@ impl Files {
         if let Some(state) = state {
             // A socket may be connected, or its peer be known, later.
             state.is_stale = question.file.kind == FileKind::Socket
-                && known.peer.as_ref().is_none_or(|peer| peer.process.is_none() && peer.address.is_empty());
+                && known
+                    .peer
+                    .as_ref()
+                    .is_none_or(|peer| peer.process.is_none() && may_be_here(&peer.address));
             state.opened_as = None;
             if is_shared(question.file.kind) {
                 if self.shared.len() >= MAX_SHARED {
@@ -293,6 +297,12 @@ impl State {
     }
 }
 
+/// Whether the process at the other end of a connection to this address is on this host: it may have accepted it since.
+fn may_be_here(address: &[u8]) -> bool {
+    let parsed = str::from_utf8(address).ok().and_then(|text| text.parse::<SocketAddr>().ok());
+    address.is_empty() || parsed.is_some_and(|address| address.ip().is_loopback())
+}
+
 /// Whether a file of this kind is the same whoever has it: no other is given its identity soon, as a new file on a disk is
 /// given that of one that was deleted.
 fn is_shared(kind: FileKind) -> bool {
@@ -302,4 +312,19 @@ fn is_shared(kind: FileKind) -> bool {
 /// Whether a path can lead to a file of this kind.
 fn has_path(kind: FileKind) -> bool {
     !matches!(kind, FileKind::Socket | FileKind::Anonymous)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_end_may_be_here_where_the_address_is_this_hosts_own() {
+        for address in ["", "127.0.0.1:80", "127.1.2.3:9", "[::1]:5432"] {
+            assert!(may_be_here(address.as_bytes()), "{address}");
+        }
+        for address in ["10.0.0.5:5432", "[2001:db8::1]:80", "127.0.0.1", "\u{fffd}"] {
+            assert!(!may_be_here(address.as_bytes()), "{address}");
+        }
+    }
 }

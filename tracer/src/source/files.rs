@@ -49,8 +49,6 @@ struct Found {
 #[derive(Clone, Copy, Debug)]
 struct OtherEnd {
     inode: u64,
-    /// Who is looked at first.
-    likely: Option<u32>,
     /// Who is not meant.
     not: Option<u32>,
 }
@@ -58,11 +56,13 @@ struct OtherEnd {
 /// Starts the threads that find out.
 pub(super) fn start(procfs: Procfs) -> io::Result<Names> {
     let [of_paths, of_sockets] = [procfs.clone(), procfs.clone()];
-    let (mut sockets, mut holders) = (Sockets::default(), Holders::default());
+    let (mut sockets, mut own, mut holders) = (Sockets::default(), Holders::default(), Holders::default());
     let mut functions = Anonymous::default();
     Ok(Names {
         paths: Inquiry::start("files", move |question| find(&of_paths, question))?,
-        sockets: Inquiry::start("sockets", move |question| find_socket(&of_sockets, &mut sockets, question))?,
+        sockets: Inquiry::start("sockets", move |question| {
+            find_socket(&of_sockets, &mut sockets, &mut own, question)
+        })?,
         holders: Inquiry::start("holders", move |(_, found): &(Question, Found)| {
             with_process(&procfs, &mut holders, found)
         })?,
@@ -133,24 +133,30 @@ fn find(procfs: &Procfs, question: &Question) -> Option<Found> {
     let link = readlink(own_path(&opened), Vec::with_capacity(256)).ok()?.into_bytes();
     // A FIFO has a path and is anybody's.
     let is_pipe = file.kind == FileKind::Pipe && link.starts_with(b"pipe:[");
-    let other = is_pipe.then_some(OtherEnd { inode: file.ino, likely: None, not: Some(pid) });
+    let other = is_pipe.then_some(OtherEnd { inode: file.ino, not: Some(pid) });
     Some(Found { known: Known::named(plain(link)), other })
 }
 
 /// A socket. No other has its inode, whatever is behind the descriptor by now.
-fn find_socket(procfs: &Procfs, sockets: &mut Sockets, question: &Question) -> Option<Found> {
+fn find_socket(
+    procfs: &Procfs,
+    sockets: &mut Sockets,
+    own: &mut Holders,
+    question: &Question,
+) -> Option<Found> {
     let Question { pid, file, enter_ns, .. } = *question;
     let found = sockets.find(procfs, pid, file.ino, enter_ns)?;
-    // Both ends of a connection may be its own.
-    let other = found.peer_inode.map(|inode| OtherEnd { inode, likely: Some(pid), not: None });
-    let peer = found.peer.map(|address| Peer { address, process: None });
+    // Both ends of a connection may be its own. Whoever looks at the whole host is not waited for.
+    let process = found.peer_inode.and_then(|inode| own.in_process(procfs, inode, pid));
+    let other = found.peer_inode.filter(|_| process.is_none()).map(|inode| OtherEnd { inode, not: None });
+    let peer = found.peer.map(|address| Peer { address, process });
     Some(Found { known: Known { name: found.name, peer }, other })
 }
 
 /// The same with the process at the other end.
 fn with_process(procfs: &Procfs, holders: &mut Holders, found: &Found) -> Option<Known> {
-    let OtherEnd { inode, likely, not } = found.other?;
-    let process = holders.of(procfs, inode, likely, not)?;
+    let OtherEnd { inode, not } = found.other?;
+    let process = holders.of(procfs, inode, not)?;
     let address = found.known.peer.as_ref().map(|peer| peer.address.clone()).unwrap_or_default();
     Some(Known { name: found.known.name.clone(), peer: Some(Peer { address, process: Some(process) }) })
 }

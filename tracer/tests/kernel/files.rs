@@ -20,10 +20,13 @@ fn on(report: &Report, nr: i64) -> (Vec<On>, u64) {
     (cells[0].on.clone(), cells[0].calls)
 }
 
+/// The row of a file in the file system of temporary files. Others may have the same inode.
 fn of_inode(rows: &[On], inode: u64) -> &On {
+    let device = fs::metadata(std::env::temp_dir()).expect("it is there").dev();
+    let (major, minor) = (libc::major(device), libc::minor(device));
     rows.iter()
-        .find(|row| row.inode == inode)
-        .unwrap_or_else(|| panic!("no row for inode {inode}: {rows:#?}"))
+        .find(|row| (row.major, row.minor, row.inode) == (major, minor, inode))
+        .unwrap_or_else(|| panic!("no row for inode {inode} of {major}:{minor}: {rows:#?}"))
 }
 
 both_families! {

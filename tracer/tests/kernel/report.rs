@@ -54,6 +54,8 @@ pub(crate) struct Cell {
 pub(crate) struct On {
     pub(crate) fd: Option<i32>,
     pub(crate) kind: String,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
     pub(crate) inode: u64,
     pub(crate) name: Option<String>,
     #[serde(default)]

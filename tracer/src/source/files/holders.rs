@@ -35,24 +35,20 @@ pub(super) struct Holders {
 }
 
 impl Holders {
-    /// A process that holds the socket or pipe with this inode, other than `not`; the first by PID. `likely` is looked at
-    /// first: its descriptors are few beside those of the host.
-    pub(super) fn of(
-        &mut self,
-        procfs: &Procfs,
-        inode: u64,
-        likely: Option<u32>,
-        not: Option<u32>,
-    ) -> Option<(u32, Comm)> {
-        self.find(procfs, inode, not)
-            .or_else(|| {
-                self.look_at_process(procfs, likely?);
-                self.find(procfs, inode, not)
-            })
-            .or_else(|| {
-                self.look_at_host(procfs);
-                self.find(procfs, inode, not)
-            })
+    /// A process of the host that holds the socket or pipe with this inode, other than `not`; the first by PID.
+    pub(super) fn of(&mut self, procfs: &Procfs, inode: u64, not: Option<u32>) -> Option<(u32, Comm)> {
+        self.find(procfs, inode, not).or_else(|| {
+            self.look_at_host(procfs);
+            self.find(procfs, inode, not)
+        })
+    }
+
+    /// Process `pid`, if it holds the one with this inode. Its descriptors are few beside those of the host.
+    pub(super) fn in_process(&mut self, procfs: &Procfs, inode: u64, pid: u32) -> Option<(u32, Comm)> {
+        self.find(procfs, inode, None).or_else(|| {
+            self.look_at_process(procfs, pid);
+            self.find(procfs, inode, None)
+        })
     }
 
     fn find(&self, procfs: &Procfs, inode: u64, not: Option<u32>) -> Option<(u32, Comm)> {
@@ -129,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_is_likely_is_found_while_the_host_may_not_be_looked_at() {
+    fn a_process_is_looked_at_while_the_host_may_not_be() {
         let (socket, _other) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
         let this = std::process::id();
         let link = fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&socket)));
@@ -137,9 +133,9 @@ mod tests {
         let procfs = Procfs::default();
         let mut holders =
             Holders { host: Some(Instant::now() + Duration::from_mins(1)), ..Holders::default() };
-        assert_eq!(holders.of(&procfs, inode, None, None), None, "nothing was looked at");
-        assert_eq!(holders.of(&procfs, inode, Some(this), None).map(|(pid, _)| pid), Some(this));
-        assert_eq!(holders.of(&procfs, inode, Some(this), Some(this)), None, "nobody else has it");
+        assert_eq!(holders.of(&procfs, inode, None), None, "nothing was looked at");
+        assert_eq!(holders.in_process(&procfs, inode, this).map(|(pid, _)| pid), Some(this));
+        assert_eq!(holders.of(&procfs, inode, Some(this)), None, "nobody else has it");
     }
 
     #[test]
