@@ -26,6 +26,9 @@ const MAX_QUESTIONS: usize = 4096;
 /// Questions with a path in one interval: each takes some ten microseconds to answer.
 const MAX_PATHS: usize = 8192;
 
+/// How often the questions of one pass are gone through for paths that begin at each other's.
+const MAX_ROUNDS: usize = 8;
+
 /// Rows of an interval that may get their name in the next.
 const MAX_LATE: usize = 4096;
 
@@ -94,6 +97,8 @@ struct State {
     /// In which interval it was last seen, and last asked for.
     seen: u32,
     asked: u32,
+    /// Where its question is, until that is taken.
+    question: usize,
 }
 
 impl Fold {
@@ -155,18 +160,34 @@ impl Files {
                 return;
             }
         }
-        let new = State { known: None, opened_as: None, connecting: None, is_stale: true, seen: 0, asked: 0 };
+        let new = State {
+            known: None,
+            opened_as: None,
+            connecting: None,
+            is_stale: true,
+            seen: 0,
+            asked: 0,
+            question: 0,
+        };
         let state = files.entry(file).or_insert(new);
         state.seen = self.now;
         // The first interval is number 0; nothing was asked before it.
         if state.is_stale && state.asked != self.now + 1 && self.questions.len() < MAX_QUESTIONS {
             state.asked = self.now + 1;
+            state.question = self.questions.len();
             let release = if file.kind == FileKind::Anonymous {
                 self.releases.get((file.ino >> 32) as usize - 1).copied().unwrap_or(0)
             } else {
                 0
             };
             self.questions.push(Question { tgid, pid, fd, enter_ns, file, release, opened_as: None });
+        } else if let Some(question) = self.questions.get_mut(state.question)
+            && (question.tgid, question.file) == (tgid, file)
+            && enter_ns < question.enter_ns
+        {
+            // Records of a thread that changed its CPU come in any order, and only the first descriptor of a file is sure to be
+            // the one that it was opened as: others may be copies.
+            (question.fd, question.enter_ns) = (fd, enter_ns);
         }
     }
 
@@ -267,24 +288,50 @@ impl Files {
     /// What is wanted since the last time. A pass over the rings has ended.
     pub(super) fn take_questions(&mut self) -> Vec<Question> {
         let mut questions = std::mem::take(&mut self.questions);
-        for question in questions.iter_mut().filter(|question| has_path(question.file.kind)) {
-            if self.paths >= MAX_PATHS {
-                break;
-            }
-            let Some(files) = self.by_process.get_mut(&question.tgid) else { continue };
-            let place = (question.tgid, question.fd);
-            let found =
-                self.opened.before(place, question.enter_ns, |directory| files.get(&directory)?.path());
-            if let Some(found) = found {
-                self.paths += 1;
-                question.opened_as = Some(Arc::new(found));
-                if let Some(state) = files.get_mut(&question.file) {
-                    state.opened_as.clone_from(&question.opened_as);
+        // A directory before what is opened in it, as far as that can be told: those of a thread that changed its CPU come in any
+        // order.
+        questions.sort_by_key(|question| question.enter_ns);
+        let mut left: Vec<&mut Question> =
+            questions.iter_mut().filter(|question| has_path(question.file.kind)).collect();
+        for round in 1..=MAX_ROUNDS {
+            let (before, mut unsure) = (left.len(), Vec::new());
+            for question in left {
+                let found = self.opened_as(question);
+                if found.as_ref().is_some_and(|found| matches!(found.from, From::Descriptor(_))) {
+                    unsure.push((question, found));
+                } else {
+                    self.note_path(question, found);
                 }
             }
+            if unsure.len() == before || round == MAX_ROUNDS {
+                // No path of their directories will be known: by the descriptors, if these are still theirs.
+                for (question, found) in unsure {
+                    self.note_path(question, found);
+                }
+                break;
+            }
+            left = unsure.into_iter().map(|(question, _)| question).collect();
         }
         self.opened.turn();
         questions
+    }
+
+    /// As what the file of a question was opened.
+    fn opened_as(&mut self, question: &Question) -> Option<OpenedAs> {
+        let files = self.by_process.get(&question.tgid)?;
+        let place = (question.tgid, question.fd);
+        self.opened.before(place, question.enter_ns, |directory| files.get(&directory)?.path())
+    }
+
+    /// Asks by this path too.
+    fn note_path(&mut self, question: &mut Question, found: Option<OpenedAs>) {
+        let Some(found) = found.filter(|_| self.paths < MAX_PATHS) else { return };
+        self.paths += 1;
+        question.opened_as = Some(Arc::new(found));
+        let state = self.by_process.get_mut(&question.tgid).and_then(|files| files.get_mut(&question.file));
+        if let Some(state) = state {
+            state.opened_as.clone_from(&question.opened_as);
+        }
     }
 }
 

@@ -72,13 +72,15 @@ impl<Q: Send + 'static, A: Send + Sync + 'static> Inquiry<Q, A> {
         let until = Instant::now() + longest;
         let mut known = self.take_answers();
         self.ask(Vec::new());
-        self.questions = None;
         while self.open > 0 {
             match self.answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(answer) => known.extend(self.note(answer)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
+            // There is room for one that waited.
+            self.ask(Vec::new());
         }
+        self.questions = None;
         known
     }
 
@@ -107,7 +109,8 @@ mod tests {
         }
         assert_eq!(answers, 3 * QUEUED);
         inquiry.ask(vec![7, 0]);
-        assert_eq!(inquiry.finish(Duration::from_mins(1)).len(), 1, "the second has none");
+        inquiry.ask(vec![1; 3 * QUEUED]);
+        assert_eq!(inquiry.finish(Duration::from_mins(1)).len(), 1 + 3 * QUEUED, "the second has none");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tracer::bpf::sys::monotonic_ns;
@@ -85,7 +87,12 @@ both_families! {
         let mut oracle = Waiting::start(&["blocked", &THREADS.to_string()]);
         let pid = oracle.pid;
         oracle.go();
-        let before = wait_for("all threads to block", || calls_in_proc(pid));
+        // The first thread may still be in a lock on its way.
+        let before = wait_for("all threads to block", || {
+            let calls = calls_in_proc(pid)?;
+            thread::sleep(Duration::from_millis(200));
+            (calls_in_proc(pid)? == calls).then_some(calls)
+        });
         let mut tracing = Tracing::attach(family, &["-p", &pid.to_string()]);
         // Who was there before is looked up beside the first interval.
         let found = wait_for("the threads to be found", || {
