@@ -395,7 +395,7 @@ impl Fold {
                         row.returned(outcome, latency_ns, moved);
                     }
                     if *renames {
-                        self.files.doubt(event.tgid, file);
+                        self.files.doubt(event.tgid, file, event.enter_ns + latency_ns);
                         if let Some(address) = operands {
                             self.files.connecting(event.tgid, file, address);
                         }

@@ -112,7 +112,7 @@ fn other_readers() -> (Ending, Counts) {
 
 /// The tests of the verbs that an unoptimised build ignores, because they measure.
 fn optimised() -> (Ending, Counts) {
-    let selection = ["--package", "tracer", "--test", "recorded"];
+    let selection = ["--package", "tracer", "--test", "recorded", "--test", "compare"];
     let listed = match list(&selection) {
         Ok(listed) => listed,
         Err(error) => return failure(&error),

@@ -1,6 +1,7 @@
 //! Which files were seen and what they are called: what the fold asks for, and what it was told. A name belongs to one
-//! identity in one process; after a close it is asked for again, since the number may be another file's now. With the
-//! question goes the path under which the file was opened, for one that is closed before the question is answered.
+//! identity in one process; after a close it is asked for again, since the number may be another file's now, and after a
+//! while, since it may have been renamed or deleted. With the question goes the path under which the file was opened, for
+//! one that is closed before the question is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,6 +32,9 @@ const MAX_ROUNDS: usize = 8;
 
 /// Rows of an interval that may get their name in the next.
 const MAX_LATE: usize = 4096;
+
+/// How long the name of what has a path is taken to be true.
+const FRESH_NS: u64 = 10_000_000_000;
 
 /// Names of what is inherited that are kept.
 const MAX_SHARED: usize = 16_384;
@@ -94,6 +98,9 @@ struct State {
     connecting: Option<Box<[u8]>>,
     /// Whether another name may be right by now.
     is_stale: bool,
+    /// Since when that may be, and when the call entered that the name was found for.
+    doubted_ns: u64,
+    known_ns: u64,
     /// In which interval it was last seen, and last asked for.
     seen: u32,
     asked: u32,
@@ -165,14 +172,18 @@ impl Files {
             opened_as: None,
             connecting: None,
             is_stale: true,
+            doubted_ns: 0,
+            known_ns: 0,
             seen: 0,
             asked: 0,
             question: 0,
         };
         let state = files.entry(file).or_insert(new);
         state.seen = self.now;
+        let is_old = || has_path(file.kind) && enter_ns.saturating_sub(state.known_ns) >= FRESH_NS;
         // The first interval is number 0; nothing was asked before it.
-        if state.is_stale && state.asked != self.now + 1 && self.questions.len() < MAX_QUESTIONS {
+        if (state.is_stale || is_old()) && state.asked != self.now + 1 && self.questions.len() < MAX_QUESTIONS
+        {
             state.asked = self.now + 1;
             state.question = self.questions.len();
             let release = if file.kind == FileKind::Anonymous {
@@ -196,11 +207,14 @@ impl Files {
         let state = self.by_process.get_mut(&question.tgid).and_then(|files| files.get_mut(&question.file));
         if let Some(state) = state {
             // A socket may be connected, or its peer be known, later.
-            state.is_stale = question.file.kind == FileKind::Socket
+            let may_be_more = question.file.kind == FileKind::Socket
                 && known
                     .peer
                     .as_ref()
                     .is_none_or(|peer| peer.process.is_none() && may_be_here(&peer.address));
+            // What was closed or connected since the question was asked may have had this name only until then.
+            state.is_stale = may_be_more || state.doubted_ns > question.enter_ns;
+            state.known_ns = question.enter_ns;
             state.opened_as = None;
             if is_shared(question.file.kind) {
                 if self.shared.len() >= MAX_SHARED {
@@ -227,13 +241,14 @@ impl Files {
         }
     }
 
-    /// What is known of a file may be true no longer: it was closed, or connected to somebody.
-    pub(super) fn doubt(&mut self, tgid: u32, file: FileId) {
+    /// What is known of a file may be true no longer since `time_ns`: it was closed, or connected to somebody.
+    pub(super) fn doubt(&mut self, tgid: u32, file: FileId, time_ns: u64) {
         let state = self.by_process.get_mut(&tgid).and_then(|files| files.get_mut(&file));
         if let Some(state) = state
             && file.kind != FileKind::Anonymous
         {
             state.is_stale = true;
+            state.doubted_ns = state.doubted_ns.max(time_ns);
         }
     }
 
@@ -363,7 +378,85 @@ fn has_path(kind: FileKind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tracer_common::abi::Abi;
+    use tracer_common::outcome::Outcome;
+
     use super::*;
+    use crate::decode::End;
+    use crate::interval::CallKey;
+
+    const DIRECTORY: FileId = FileId { kind: FileKind::Directory, dev: 1, ino: 2 };
+    const BELOW: FileId = FileId { ino: 3, ..DIRECTORY };
+
+    /// `openat(directory, path)` of process 7 returned `fd` at `at_ns`.
+    fn open(files: &mut Files, directory: Option<(i32, FileId)>, path: &[u8], fd: i64, at_ns: u64) {
+        let event = CallEvent {
+            call: CallKey { abi: Abi::X86_64, nr: 257 },
+            tgid: 7,
+            tid: 7,
+            enter_ns: at_ns - 1,
+            end: End::Returned { outcome: Outcome::Success, latency_ns: 1, ret: fd },
+            args: Some([directory.map_or(libc::AT_FDCWD, |(fd, _)| fd) as u64, 0, 0, 0, 0, 0]),
+            file: directory.map(|(_, file)| file),
+        };
+        files.opened(Opens::At, &event, path, fd, 1);
+    }
+
+    #[test]
+    fn a_file_is_asked_for_by_its_first_descriptor_and_after_its_directory_in_whatever_order_records_come() {
+        let mut files = Files::default();
+        open(&mut files, Some((4, DIRECTORY)), b"below", 5, 20);
+        open(&mut files, None, b"/etc", 3, 10);
+        // What another CPU saw comes first: the copies that the thread made of both descriptors, and what is below.
+        files.seen(7, 7, 6, BELOW, 31);
+        files.seen(7, 7, 5, BELOW, 21);
+        files.seen(7, 7, 4, DIRECTORY, 32);
+        files.seen(7, 7, 3, DIRECTORY, 25);
+        let questions = files.take_questions();
+        let asked = |file: FileId| {
+            let question = questions.iter().find(|question| question.file == file).expect("it was seen");
+            (question.fd, question.opened_as.as_deref().map(|opened_as| opened_as.path.to_vec()))
+        };
+        assert_eq!(asked(DIRECTORY), (3, Some(b"/etc".to_vec())));
+        assert_eq!(asked(BELOW), (5, Some(b"/etc/below".to_vec())));
+        assert_eq!(questions.len(), 2);
+    }
+
+    fn known(name: &str) -> Arc<Known> {
+        Arc::new(Known { name: name.as_bytes().into(), peer: None })
+    }
+
+    /// Whether the file is asked for when it is seen in the next interval, by a call at `enter_ns`.
+    fn is_asked_for(files: &mut Files, enter_ns: u64) -> Option<Question> {
+        files.turn();
+        files.seen(7, 7, 5, BELOW, enter_ns);
+        files.take_questions().pop()
+    }
+
+    #[test]
+    fn a_name_is_asked_for_again_after_a_close_that_its_question_did_not_know_of() {
+        let mut files = Files::default();
+        let question = is_asked_for(&mut files, 10).expect("nothing is known yet");
+        files.doubt(7, BELOW, 15);
+        files.name(&question, known("/gone"));
+        assert_eq!(files.names(7, BELOW).known, Some(known("/gone")));
+        let question = is_asked_for(&mut files, 20).expect("it was closed after the question");
+        files.name(&question, known("/gone (deleted)"));
+        assert_eq!(is_asked_for(&mut files, 30), None);
+        files.doubt(7, BELOW, 35);
+        assert!(is_asked_for(&mut files, 40).is_some());
+    }
+
+    #[test]
+    fn the_name_of_what_has_a_path_is_asked_for_again_after_a_while() {
+        let mut files = Files::default();
+        let question = is_asked_for(&mut files, 10).expect("nothing is known yet");
+        files.name(&question, known("/log"));
+        assert_eq!(is_asked_for(&mut files, FRESH_NS), None);
+        let question = is_asked_for(&mut files, FRESH_NS + 10).expect("it may have been renamed");
+        files.name(&question, known("/log.1"));
+        assert_eq!(is_asked_for(&mut files, FRESH_NS + 20), None);
+    }
 
     #[test]
     fn the_other_end_may_be_here_where_the_address_is_this_hosts_own() {

@@ -216,10 +216,10 @@ fn rows_can_be_chosen_and_grouped() {
     assert!(fs::read_to_string(file).expect("it is there").contains("**slower"));
 }
 
-/// `cargo test --release -p tracer --test compare -- --ignored`: an hour of a host on which 10 programs make 12
+/// `cargo test --release -p tracer --test compare`: an hour of a host on which 10 programs make 12
 /// different calls each, every second.
 #[test]
-#[ignore = "needs an optimised build"]
+#[cfg_attr(debug_assertions, ignore = "measures: run it with --release")]
 fn two_hours_of_a_busy_host_compare_in_under_two_seconds() {
     const PROGRAMS: [&str; 10] = [
         "postgres",

@@ -51,8 +51,6 @@ pub(super) struct Found {
     pub(super) peer: Option<Box<[u8]>>,
     /// The socket at the other end, where it is in the same namespace.
     pub(super) peer_inode: Option<u64>,
-    /// Whether it is connected to an address of its own.
-    pub(super) stays_here: bool,
 }
 
 /// The sockets of the namespaces that were asked for.
@@ -93,10 +91,9 @@ impl Sockets {
             self.namespaces.clear();
         }
         let namespace = self.namespaces.entry(key).or_default();
-        // What is not there, or not connected, may be by now; and a connection of this host was accepted, which gave its other
-        // end an inode.
-        let is_settled =
-            |found: &Found| found.peer.is_some() && (found.peer_inode.is_some() || !found.stays_here);
+        // What is not there, or not connected, may be by now; and a connection on this host may have been accepted, which gave
+        // its other end an inode. Of others too that is asked no more often than somebody doubts what is known.
+        let is_settled = |found: &Found| found.peer_inode.is_some();
         let found = namespace.find(inode);
         if found.as_ref().is_some_and(is_settled) || namespace.read_ns > seen_ns {
             return found;
@@ -133,7 +130,7 @@ impl Namespace {
     fn find(&self, inode: u64) -> Option<Found> {
         if let Some(name) = self.unix.get(&inode) {
             let name = if name.is_empty() { b"unix".to_vec() } else { [b"unix ", &**name].concat() };
-            return Some(Found { name: name.into(), peer: None, peer_inode: None, stays_here: false });
+            return Some(Found { name: name.into(), peer: None, peer_inode: None });
         }
         let Inet { protocol, local, remote, listens } = *self.inet.get(&inode)?;
         let own = format!("{protocol} {local}{}", if listens { " (listening)" } else { "" });
@@ -142,7 +139,6 @@ impl Namespace {
             name: own.into_bytes().into(),
             peer: is_connected.then(|| remote.to_string().into_bytes().into()),
             peer_inode: self.by_ends.get(&(protocol, remote, local)).copied().filter(|_| is_connected),
-            stays_here: is_connected && (remote.ip().is_loopback() || remote.ip() == local.ip()),
         })
     }
 }
@@ -244,7 +240,6 @@ mod tests {
                     name: format!("tcp {there} (listening)").into_bytes().into(),
                     peer: None,
                     peer_inode: None,
-                    stays_here: false,
                 }
             );
         }
