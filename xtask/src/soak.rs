@@ -193,10 +193,17 @@ fn load() -> Result<Vec<Load>> {
             "no redis-server on PATH (Debian: apt-get install redis-server); --no-load takes the host as it is"
         );
     }
-    let server = format!("exec redis-server --port {PORT} --save '' --appendonly no");
-    let client = format!("while :; do redis-benchmark -p {PORT} -n 400 -c 4 -q -t set,get; sleep 0.4; done");
-    let processes = "while :; do /bin/true; /bin/cat /etc/hostname; sleep 0.05; done";
-    [server.as_str(), &client, processes].map(start).into_iter().collect()
+    // Whoever ends this with Ctrl-C wants no load to stay behind.
+    let goes_on = format!("kill -0 {} 2>/dev/null", std::process::id());
+    let server = format!(
+        "redis-server --port {PORT} --save '' --appendonly no & while {goes_on}; do sleep 1; done; kill $!"
+    );
+    // A redis-benchmark of 7.0 whose write fails tries again for ever, without a call.
+    let client = format!(
+        "while {goes_on}; do timeout 10 redis-benchmark -p {PORT} -n 400 -c 4 -q -t set,get; sleep 0.4; done"
+    );
+    let processes = format!("while {goes_on}; do /bin/true; /bin/cat /etc/hostname; sleep 0.05; done");
+    [server.as_str(), &client, &processes].map(start).into_iter().collect()
 }
 
 fn start(script: &str) -> Result<Load> {

@@ -9,8 +9,18 @@ use super::{Item, ReadError, Reader};
 /// Memory of intervals that may wait to be visited. A larger one waits alone.
 const ROOM_BYTES: usize = 16 << 20;
 
-/// Items that may wait: few, so that they are still in the cache when they are visited.
-const QUEUE: usize = 4;
+/// Memory of intervals that are handed over at once: waking the other thread for each would cost as much as visiting a
+/// small one.
+const GROUP_BYTES: usize = 1 << 20;
+
+/// Items that are handed over at once, at most.
+const GROUP: usize = 64;
+
+/// Groups that may wait: few, so that they are still in the cache when they are visited.
+const QUEUE: usize = 2;
+
+/// Items with their memory, about.
+type Group = Vec<(Item, usize)>;
 
 /// Hands every item to `visit`, in order, until that fails. Not for pipes: the end waits for a read that has begun.
 ///
@@ -20,38 +30,60 @@ pub fn read_ahead<R: Read + Send, E>(
     reader: &mut Reader<R>,
     mut visit: impl FnMut(&mut Item) -> Result<(), E>,
 ) -> Result<Result<(), E>, ReadError> {
-    let (sender, items) = mpsc::sync_channel(QUEUE);
-    let (visited, visits) = mpsc::channel::<(Item, usize)>();
+    let (sender, groups) = mpsc::sync_channel::<Group>(QUEUE);
+    let (visited, visits) = mpsc::channel::<Group>();
+    let bytes_of = |group: &Group| group.iter().map(|(_, bytes)| bytes).sum::<usize>();
     thread::scope(|scope| {
         let decoding = scope.spawn(move || {
             let mut waiting = 0;
-            while let Some(item) = reader.next()? {
-                let bytes = reader.item_bytes();
-                waiting += bytes;
-                if sender.send((item, bytes)).is_err() {
-                    break;
+            loop {
+                let (group, outcome) = next_group(reader);
+                let bytes = bytes_of(&group);
+                // What came before an error is visited too.
+                if group.is_empty() || sender.send(group).is_err() {
+                    return outcome;
                 }
-                waiting -= visits.try_iter().map(|(_, bytes)| bytes).sum::<usize>();
+                outcome?;
+                waiting += bytes;
+                waiting -= visits.try_iter().map(|group| bytes_of(&group)).sum::<usize>();
                 while waiting > ROOM_BYTES
-                    && let Ok((_, bytes)) = visits.recv()
+                    && let Ok(group) = visits.recv()
                 {
-                    waiting -= bytes;
+                    waiting -= bytes_of(&group);
                 }
             }
-            Ok(())
         });
-        for (mut item, bytes) in items {
-            if let Err(error) = visit(&mut item) {
-                return Ok(Err(error));
+        for mut group in groups {
+            for (item, _) in &mut group {
+                if let Err(error) = visit(item) {
+                    return Ok(Err(error));
+                }
             }
             // Nobody asks once everything is read.
-            let _ = visited.send((item, bytes));
+            let _ = visited.send(group);
         }
         match decoding.join() {
             Ok(outcome) => outcome.map(Ok),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+/// The items that come next; none at the end.
+fn next_group<R: Read>(reader: &mut Reader<R>) -> (Group, Result<(), ReadError>) {
+    let mut group = Group::new();
+    let mut bytes = 0;
+    while bytes < GROUP_BYTES && group.len() < GROUP {
+        match reader.next() {
+            Ok(Some(item)) => {
+                bytes += reader.item_bytes();
+                group.push((item, reader.item_bytes()));
+            }
+            Ok(None) => break,
+            Err(error) => return (group, Err(error)),
+        }
+    }
+    (group, Ok(()))
 }
 
 #[cfg(test)]
