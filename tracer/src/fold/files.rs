@@ -362,7 +362,8 @@ impl State {
 /// Whether the process at the other end of a connection to this address is on this host: it may have accepted it since.
 fn may_be_here(address: &[u8]) -> bool {
     let parsed = str::from_utf8(address).ok().and_then(|text| text.parse::<SocketAddr>().ok());
-    address.is_empty() || parsed.is_some_and(|address| address.ip().is_loopback())
+    let is_unix = address.first().is_none_or(|first| b"/@".contains(first));
+    is_unix || parsed.is_some_and(|address| address.ip().is_loopback())
 }
 
 /// Whether a file of this kind is the same whoever has it: no other is given its identity soon, as a new file on a disk is
@@ -460,7 +461,7 @@ mod tests {
 
     #[test]
     fn the_other_end_may_be_here_where_the_address_is_this_hosts_own() {
-        for address in ["", "127.0.0.1:80", "127.1.2.3:9", "[::1]:5432"] {
+        for address in ["", "127.0.0.1:80", "127.1.2.3:9", "[::1]:5432", "/run/socket", "@abstract"] {
             assert!(may_be_here(address.as_bytes()), "{address}");
         }
         for address in ["10.0.0.5:5432", "[2001:db8::1]:80", "127.0.0.1", "\u{fffd}"] {

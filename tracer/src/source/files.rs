@@ -6,6 +6,7 @@ mod anonymous;
 mod holders;
 mod paths;
 mod sockets;
+mod unix_peers;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -49,8 +50,10 @@ struct Found {
 #[derive(Clone, Copy, Debug)]
 struct OtherEnd {
     inode: u64,
-    /// Who is not meant.
-    not: Option<u32>,
+    /// Who asks, which is only meant where nobody else has it.
+    asker: u32,
+    /// Whether it is meant then. Both ends of a pipe have one inode, so who holds one seems to hold the other.
+    may_be_asker: bool,
 }
 
 /// Starts the threads that find out.
@@ -133,7 +136,7 @@ fn find(procfs: &Procfs, question: &Question) -> Option<Found> {
     let link = readlink(own_path(&opened), Vec::with_capacity(256)).ok()?.into_bytes();
     // A FIFO has a path and is anybody's.
     let is_pipe = file.kind == FileKind::Pipe && link.starts_with(b"pipe:[");
-    let other = is_pipe.then_some(OtherEnd { inode: file.ino, not: Some(pid) });
+    let other = is_pipe.then_some(OtherEnd { inode: file.ino, asker: pid, may_be_asker: false });
     Some(Found { known: Known::named(plain(link)), other })
 }
 
@@ -146,17 +149,21 @@ fn find_socket(
 ) -> Option<Found> {
     let Question { pid, file, enter_ns, .. } = *question;
     let found = sockets.find(procfs, pid, file.ino, enter_ns)?;
-    // Both ends of a connection may be its own. Whoever looks at the whole host is not waited for.
-    let process = found.peer_inode.and_then(|inode| own.in_process(procfs, inode, pid));
-    let other = found.peer_inode.filter(|_| process.is_none()).map(|inode| OtherEnd { inode, not: None });
+    // Both ends of a connection may be its own. Whoever looks at the whole host is not waited for. A pair of unix sockets is
+    // made by one process and then most often shared with another.
+    let is_inet = !found.is_unix;
+    let process = found.peer_inode.filter(|_| is_inet).and_then(|inode| own.in_process(procfs, inode, pid));
+    let other = found.peer_inode.filter(|_| process.is_none());
+    let other = other.map(|inode| OtherEnd { inode, asker: pid, may_be_asker: true });
     let peer = found.peer.map(|address| Peer { address, process });
     Some(Found { known: Known { name: found.name, peer }, other })
 }
 
 /// The same with the process at the other end.
 fn with_process(procfs: &Procfs, holders: &mut Holders, found: &Found) -> Option<Known> {
-    let OtherEnd { inode, not } = found.other?;
-    let process = holders.of(procfs, inode, not)?;
+    let OtherEnd { inode, asker, may_be_asker } = found.other?;
+    let others = holders.of(procfs, inode, Some(asker));
+    let process = others.or_else(|| holders.of(procfs, inode, None).filter(|_| may_be_asker))?;
     let address = found.known.peer.as_ref().map(|peer| peer.address.clone()).unwrap_or_default();
     Some(Known { name: found.known.name.clone(), peer: Some(Peer { address, process: Some(process) }) })
 }

@@ -1,5 +1,5 @@
 //! Sockets by inode, from the tables of a process's network namespace (`/proc/PID/net`): protocol, addresses, and the
-//! socket at the other end where that is in the same namespace.
+//! socket at the other end where that is in the same namespace; of unix sockets, wherever it is.
 //! Format: <https://docs.kernel.org/networking/proc_net_tcp.html>
 
 use std::fs::{self, File};
@@ -13,6 +13,8 @@ use rustc_hash::FxHashMap;
 use crate::bpf::sys::{monotonic_ns, thread_cpu_ns};
 use crate::file::MAX_NAME_BYTES;
 use crate::targets::Procfs;
+
+use super::unix_peers;
 
 /// Most bytes of one table that are read: 400,000 sockets.
 const MAX_TABLE_BYTES: u64 = 64 << 20;
@@ -42,15 +44,21 @@ const TABLES: [(&str, &str); 8] = [
 /// State of a TCP socket that listens.
 const LISTEN: &str = "0A";
 
+/// Type of a unix socket that may be connected to another one later.
+const UNIX_DATAGRAM: &str = "0002";
+
 /// What is known of a socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     /// Protocol and own address.
     pub(super) name: Box<[u8]>,
-    /// Address at the other end, where it is connected.
+    /// Address at the other end, where it is connected; empty where that has none.
     pub(super) peer: Option<Box<[u8]>>,
-    /// The socket at the other end, where it is in the same namespace.
+    /// The socket at the other end, where that can be told.
     pub(super) peer_inode: Option<u64>,
+    pub(super) is_unix: bool,
+    /// Whether it stays connected to that one for good, as a stream does.
+    is_settled: bool,
 }
 
 /// The sockets of the namespaces that were asked for.
@@ -64,8 +72,9 @@ struct Namespace {
     inet: FxHashMap<u64, Inet>,
     /// By protocol, own and other address.
     by_ends: FxHashMap<(&'static str, SocketAddr, SocketAddr), u64>,
-    /// Names of unix sockets.
-    unix: FxHashMap<u64, Box<[u8]>>,
+    unix: FxHashMap<u64, Unix>,
+    /// Inodes of the other ends of unix sockets.
+    unix_peers: FxHashMap<u64, u64>,
     next: Option<Instant>,
     /// When it was read, on `CLOCK_MONOTONIC`.
     read_ns: u64,
@@ -77,6 +86,13 @@ struct Inet {
     local: SocketAddr,
     remote: SocketAddr,
     listens: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unix {
+    /// Its path, if it has one.
+    name: Box<[u8]>,
+    is_datagram: bool,
 }
 
 impl Sockets {
@@ -93,9 +109,8 @@ impl Sockets {
         let namespace = self.namespaces.entry(key).or_default();
         // What is not there, or not connected, may be by now; and a connection on this host may have been accepted, which gave
         // its other end an inode. Of others too that is asked no more often than somebody doubts what is known.
-        let is_settled = |found: &Found| found.peer_inode.is_some();
         let found = namespace.find(inode);
-        if found.as_ref().is_some_and(is_settled) || namespace.read_ns > seen_ns {
+        if found.as_ref().is_some_and(|found| found.is_settled) || namespace.read_ns > seen_ns {
             return found;
         }
         let wait =
@@ -124,21 +139,36 @@ impl Namespace {
         }
         let text = table(procfs, pid, "unix");
         namespace.unix = text.lines().skip(1).filter_map(unix).collect();
+        namespace.unix_peers = unix_peers::read(&procfs.file(pid, "ns/net"));
         namespace
     }
 
     fn find(&self, inode: u64) -> Option<Found> {
-        if let Some(name) = self.unix.get(&inode) {
-            let name = if name.is_empty() { b"unix".to_vec() } else { [b"unix ", &**name].concat() };
-            return Some(Found { name: name.into(), peer: None, peer_inode: None });
+        if let Some(Unix { name, is_datagram }) = self.unix.get(&inode) {
+            let peer_inode = self.unix_peers.get(&inode).copied();
+            let address = |peer| self.unix.get(&peer).map(|peer| peer.name.clone()).unwrap_or_default();
+            return Some(Found {
+                name: if name.is_empty() {
+                    Box::from(&b"unix"[..])
+                } else {
+                    [b"unix ", &**name].concat().into()
+                },
+                peer: peer_inode.map(address),
+                peer_inode,
+                is_unix: true,
+                is_settled: peer_inode.is_some() && !is_datagram,
+            });
         }
         let Inet { protocol, local, remote, listens } = *self.inet.get(&inode)?;
         let own = format!("{protocol} {local}{}", if listens { " (listening)" } else { "" });
         let is_connected = !remote.ip().is_unspecified() || remote.port() != 0;
+        let peer_inode = self.by_ends.get(&(protocol, remote, local)).copied().filter(|_| is_connected);
         Some(Found {
             name: own.into_bytes().into(),
             peer: is_connected.then(|| remote.to_string().into_bytes().into()),
-            peer_inode: self.by_ends.get(&(protocol, remote, local)).copied().filter(|_| is_connected),
+            peer_inode,
+            is_unix: false,
+            is_settled: peer_inode.is_some() && protocol == "tcp",
         })
     }
 }
@@ -184,7 +214,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// `Num RefCount Protocol Flags Type St Inode Path`; the path may be missing, and begins with `@` where it is abstract.
-fn unix(line: &str) -> Option<(u64, Box<[u8]>)> {
+fn unix(line: &str) -> Option<(u64, Unix)> {
     let mut rest = line;
     let mut field = || {
         let trimmed = rest.trim_start_matches(' ');
@@ -192,16 +222,17 @@ fn unix(line: &str) -> Option<(u64, Box<[u8]>)> {
         rest = after;
         field
     };
-    let inode = (0..7).map(|_| field()).last()?.parse().ok()?;
+    let is_datagram = (0..5).map(|_| field()).last()? == UNIX_DATAGRAM;
+    let inode = (0..2).map(|_| field()).last()?.parse().ok()?;
     let path = &rest.as_bytes()[..rest.len().min(MAX_NAME_BYTES)];
-    Some((inode, path.into()))
+    Some((inode, Unix { name: path.into(), is_datagram }))
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
     use proptest::prelude::*;
 
@@ -240,6 +271,8 @@ mod tests {
                     name: format!("tcp {there} (listening)").into_bytes().into(),
                     peer: None,
                     peer_inode: None,
+                    is_unix: false,
+                    is_settled: false,
                 }
             );
         }
@@ -265,11 +298,37 @@ mod tests {
     }
 
     #[test]
-    fn unix_sockets_have_their_path() {
+    fn unix_sockets_have_their_path_and_that_of_the_other_end() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("a socket");
         let listener = UnixListener::bind(&path).expect("a new path");
-        assert_eq!(text(&find(&listener).name), format!("unix {}", path.display()));
+        let (name, address) = (format!("unix {}", path.display()), path.display().to_string());
+        assert_eq!(text(&find(&listener).name), name);
+        assert_eq!(find(&listener).peer, None);
+        let client = UnixStream::connect(&path).expect("a connection");
+        assert_eq!(find(&client).peer, None, "it is not accepted yet");
+        let (server, _) = listener.accept().expect("a connection");
+        let ends = |found: Found| (text(&found.name), found.peer.map(|peer| text(&peer)), found.peer_inode);
+        assert_eq!(ends(find(&client)), ("unix".to_owned(), Some(address), Some(inode(&server))));
+        assert_eq!(ends(find(&server)), (name, Some(String::new()), Some(inode(&client))));
+    }
+
+    #[test]
+    fn a_datagram_socket_that_is_connected_to_another_has_that_as_its_peer() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let bound = ["one", "other"].map(|name| {
+            let path = directory.path().join(name);
+            (UnixDatagram::bind(&path).expect("a new path"), path)
+        });
+        let socket = UnixDatagram::unbound().expect("a socket");
+        let mut sockets = Sockets::default();
+        for (there, path) in &bound {
+            socket.connect(path).expect("it is there");
+            let found = sockets.find(&Procfs::default(), std::process::id(), inode(&socket), monotonic_ns());
+            let found = found.expect("it is there");
+            assert_eq!((found.peer_inode, found.is_settled), (Some(inode(there)), false));
+            assert_eq!(found.peer.map(|peer| text(&peer)), Some(path.display().to_string()));
+        }
     }
 
     #[test]
@@ -279,9 +338,12 @@ mod tests {
         assert_eq!(address("00000000000000000000000001000000:0016"), "[::1]:22".parse().ok());
         assert_eq!(
             unix("0000: 00000002 00000000 00010000 0001 01 123 @a b"),
-            Some((123, b"@a b"[..].into()))
+            Some((123, Unix { name: b"@a b"[..].into(), is_datagram: false }))
         );
-        assert_eq!(unix("0000: 00000002 00000000 00010000 0001 01 124"), Some((124, b""[..].into())));
+        assert_eq!(
+            unix("0000: 00000002 00000000 00010000 0002 01 124"),
+            Some((124, Unix { name: b""[..].into(), is_datagram: true }))
+        );
     }
 
     proptest! {
