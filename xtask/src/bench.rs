@@ -2,12 +2,14 @@
 
 mod contender;
 mod machine;
+mod price;
 mod processes;
 mod report;
 mod throughput;
 
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +17,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::command::{self, say};
 use crate::workspace;
-use contender::{Contender, Peer, family_in_use};
+use contender::{Contender, Peer, Spun, family_in_use};
 use processes::Load;
 use report::{Figure, Report};
 
@@ -36,6 +38,8 @@ pub(crate) struct Options {
 enum What {
     /// Added ns per syscall: the floor, the tracer, other tools. Writes docs/benchmarks.md
     Overhead(Overhead),
+    /// What knowing the arguments, files and paths of calls costs, each alone. Writes docs/benchmarks.md
+    Price(Price),
 }
 
 #[derive(Args)]
@@ -54,6 +58,16 @@ struct Overhead {
     only: Option<Only>,
 }
 
+#[derive(Args)]
+struct Price {
+    /// How often each has its turn; a figure is the median over the rounds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Calls in each of its three spins
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    calls: u64,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Only {
     /// Untraced, the floor and the tracer
@@ -62,27 +76,44 @@ enum Only {
 
 /// Runs the verb.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let What::Overhead(options) = &options.what;
-    overhead(options)
-}
-
-fn overhead(options: &Overhead) -> Result<()> {
     if !command::is_root() {
         bail!(
-            "bench overhead attaches programs to the kernel, which needs root.\nYou are not root.\n\
-             Run it again as root: sudo env PATH=\"$PATH\" cargo xtask bench overhead"
+            "bench attaches programs to the kernel, which needs root.\nYou are not root.\n\
+             Run it again as root: sudo env PATH=\"$PATH\" cargo xtask bench …"
         );
     }
     // Before our own building disturbs it.
-    let disturbance = machine::disturbance();
-    command::run(command::cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "tracer",
-        "--bins",
-        "--examples",
-    ]))?;
+    let head: Vec<String> = machine::disturbance().map(not_quiet).into_iter().collect();
+    let programs = ["build", "--release", "--package", "tracer", "--bins", "--examples"];
+    command::run(command::cargo().args(programs))?;
+    match &options.what {
+        What::Overhead(options) => overhead(options, head),
+        What::Price(options) => price(options, head),
+    }
+}
+
+fn not_quiet(load: impl std::fmt::Display) -> String {
+    format!(
+        "**Warning: the machine was not quiet (load average {load} at the start). Do not trust these figures.**"
+    )
+}
+
+/// What each thing that is known of a call costs, over the family that the tracer takes on this kernel.
+fn price(options: &Price, mut head: Vec<String>) -> Result<()> {
+    let directory = tempfile::tempdir().context("cannot create a directory for results")?;
+    let family = family_in_use(directory.path())?;
+    let mut figures = price::figures(family);
+    take_turns(&mut figures, options.rounds, options.calls, directory.path())?;
+    head.push(format!(
+        "Median of {} rounds, each the fastest of {SPINS} spins of {} calls by one thread; {} programs.",
+        options.rounds,
+        options.calls,
+        family.name(),
+    ));
+    publish("price", &price::markdown(&figures, family, &head), true)
+}
+
+fn overhead(options: &Overhead, mut head: Vec<String>) -> Result<()> {
     if options.install {
         install()?;
     }
@@ -94,31 +125,11 @@ fn overhead(options: &Overhead) -> Result<()> {
     let family = family_in_use(directory.path())?;
     let mut figures: Vec<Figure> = Contender::all(&peers)
         .into_iter()
-        .flat_map(|contender| {
-            THREADS.map(|threads| Figure { contender, threads, rounds: Vec::new(), remarks: Vec::new() })
-        })
+        .flat_map(|contender| THREADS.map(|threads| Figure::new(contender, Spun::Getppid, threads)))
         .collect();
-    for round in 1..=options.rounds {
-        for figure in &mut figures {
-            measure(figure, options.calls, directory.path()).with_context(|| {
-                format!("measuring {} with {} threads", figure.contender.name(), figure.threads)
-            })?;
-            let latest = figure.rounds.last().copied().unwrap_or_default();
-            let name = figure.contender.name();
-            say(format!(
-                "round {round}/{}: {name}, {} threads: {latest:.0} ns/call",
-                options.rounds, figure.threads
-            ));
-        }
-    }
+    take_turns(&mut figures, options.rounds, options.calls, directory.path())?;
     let throughput = throughput::measure(family, directory.path())?;
 
-    let mut head = Vec::new();
-    if let Some(load) = disturbance {
-        head.push(format!(
-            "**Warning: the machine was not quiet (load average {load} at the start). Do not trust these figures.**"
-        ));
-    }
     head.push(format!(
         "Median of {} rounds, each the fastest of {SPINS} spins of {} `getppid` a thread ({} under strace and perf).",
         options.rounds,
@@ -126,11 +137,25 @@ fn overhead(options: &Overhead) -> Result<()> {
         options.calls.min(SLOW_CALLS),
     ));
     let report = Report { figures, missing, family, throughput, head, facts: machine::facts() };
-    publish(&report.markdown(), with_peers)
+    publish("overhead", &report.markdown(), with_peers)
 }
 
-/// Prints the report, and keeps it in the page unless half of it is missing on purpose.
-fn publish(text: &str, is_whole: bool) -> Result<()> {
+/// Every figure has its turn in every round, so that what drifts hits all alike.
+fn take_turns(figures: &mut [Figure], rounds: u16, calls: u64, directory: &Path) -> Result<()> {
+    for round in 1..=rounds {
+        for figure in &mut *figures {
+            let (name, call, threads) = (figure.contender.name(), figure.call.name(), figure.threads);
+            measure(figure, calls, directory)
+                .with_context(|| format!("measuring {name} with {threads} threads of {call}"))?;
+            let latest = figure.rounds.last().copied().unwrap_or_default();
+            say(format!("round {round}/{rounds}: {name}, {call}, {threads} threads: {latest:.0} ns/call"));
+        }
+    }
+    Ok(())
+}
+
+/// Prints a report, and keeps it in its place of the page unless half of it is missing on purpose.
+fn publish(what: &str, text: &str, is_whole: bool) -> Result<()> {
     // Nobody is left to tell when stdout is closed, and the page must be written all the same.
     let _ = write!(std::io::stdout().lock(), "{text}");
     if !is_whole {
@@ -139,22 +164,22 @@ fn publish(text: &str, is_whole: bool) -> Result<()> {
     }
     let path = workspace::root().join("docs/benchmarks.md");
     let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let page = report::insert(&page, text).with_context(|| path.display().to_string())?;
+    let page = report::insert(&page, what, text).with_context(|| path.display().to_string())?;
     fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     say(format!("written to {}", path.display()));
     Ok(())
 }
 
 /// One turn of one contender: the fastest of its spins is added to its rounds.
-fn measure(figure: &mut Figure, calls: u64, directory: &std::path::Path) -> Result<()> {
-    let (contender, threads) = (figure.contender, figure.threads);
+fn measure(figure: &mut Figure, calls: u64, directory: &Path) -> Result<()> {
+    let (contender, call, threads) = (figure.contender, figure.call, figure.threads);
     let calls = if contender.is_slow() { calls.min(SLOW_CALLS) } else { calls };
     let launcher = contender.launcher();
     let mut fastest = f64::INFINITY;
     if launcher.is_empty() {
         // All loads wait before anybody attaches, so that one attachment serves them all.
         let mut loads =
-            (0..SPINS).map(|_| Load::start(&launcher, threads, calls)).collect::<Result<Vec<_>>>()?;
+            (0..SPINS).map(|_| Load::start(&launcher, call, threads, calls)).collect::<Result<Vec<_>>>()?;
         let targets: Vec<u32> = loads.iter().map(|load| load.pid).collect();
         let attached = contender.attach(&targets, directory)?;
         for load in &mut loads {
@@ -163,12 +188,12 @@ fn measure(figure: &mut Figure, calls: u64, directory: &std::path::Path) -> Resu
         // While the loads still live: a tracer ends with its targets.
         if let Some(attached) = attached {
             let made = SPINS as u64 * u64::from(threads) * calls;
-            figure.remarks.extend(attached.stop(made)?);
+            figure.remarks.extend(attached.stop(made, call)?);
         }
         loads.into_iter().try_for_each(Load::finish)?;
     } else {
         for _ in 0..SPINS {
-            let mut load = Load::start(&launcher, threads, calls)?;
+            let mut load = Load::start(&launcher, call, threads, calls)?;
             fastest = fastest.min(load.spin()?);
             load.finish()?;
         }

@@ -13,7 +13,7 @@ const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | ring N | full-speed T SECONDS | spin T N | paced T RATE SECONDS
+       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS
 ";
 
@@ -125,7 +125,13 @@ pub(crate) fn main() -> ExitCode {
         "blocked" => blocked::blocked(&mut tally, args.number(64)),
         "paced" => timing::paced(&mut tally, args.number(2), args.number(1_000_000), args.number(5.0)),
         "full-speed" => timing::full_speed(&mut tally, args.number(2), args.number(5.0)),
-        "spin" => timing::spin(&mut tally, args.number(1), args.number(1_000_000)),
+        "spin" => {
+            let (threads, calls) = (args.number(1), args.number(1_000_000));
+            let name = args.0.next().unwrap_or_else(|| "getppid".to_owned());
+            if !timing::spin(&mut tally, threads, calls, &name) {
+                usage(&format!("spin knows no call {name:?}"));
+            }
+        }
         other => usage(&format!("no mode {other:?}")),
     }
     gate.close(&mode, &tally);

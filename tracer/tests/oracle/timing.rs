@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
@@ -139,8 +139,23 @@ pub(crate) fn paced(tally: &mut Tally, threads: u64, rate: u64, seconds: f64) {
     tally.fact("elapsed_ns", longest.as_nanos());
 }
 
-/// `threads` threads making `calls` getppid each, all at once; `ns_per_call` is the mean over the threads.
-pub(crate) fn spin(tally: &mut Tally, threads: u64, calls: u64) {
+/// The call that `spin` repeats, with its arguments: one on nothing, one on a descriptor, one on a path.
+fn spun(name: &str) -> Option<(i64, [usize; 6])> {
+    match name {
+        "getppid" => Some((libc::SYS_getppid, [0; 6])),
+        "lseek" => {
+            let null = File::open("/dev/null").expect("it is everywhere").into_raw_fd();
+            Some((libc::SYS_lseek, [null as usize, 0, libc::SEEK_SET as usize, 0, 0, 0]))
+        }
+        "access" => Some((libc::SYS_access, [c"/dev/null".as_ptr() as usize, 0, 0, 0, 0, 0])),
+        _ => None,
+    }
+}
+
+/// `threads` threads making `calls` calls named `name` each, all at once; `ns_per_call` is the mean over the threads.
+/// False if it knows no such call.
+pub(crate) fn spin(tally: &mut Tally, threads: u64, calls: u64, name: &str) -> bool {
+    let Some((nr, args)) = spun(name) else { return false };
     let start_line = Arc::new(Barrier::new(threads as usize));
     let workers: Vec<_> = (0..threads)
         .map(|_| {
@@ -149,7 +164,7 @@ pub(crate) fn spin(tally: &mut Tally, threads: u64, calls: u64) {
                 let mut mine = Tally::default();
                 start_line.wait();
                 let start = Instant::now();
-                mine.repeat(libc::SYS_getppid, [0; 6], calls);
+                mine.repeat(nr, args, calls);
                 (mine, start.elapsed())
             })
         })
@@ -163,4 +178,5 @@ pub(crate) fn spin(tally: &mut Tally, threads: u64, calls: u64) {
     let made = (threads * calls).max(1);
     tally.fact("threads", threads);
     tally.fact("ns_per_call", format_args!("{:.2}", spent.as_nanos() as f64 / made as f64));
+    true
 }

@@ -16,8 +16,6 @@ use crate::command::find;
 /// What programs do in the background after they said that they are attached, and what the kernel still does
 /// after they ended.
 const SETTLING: Duration = Duration::from_millis(100);
-/// The call that the load makes.
-const CALL: &str = "getppid";
 /// Every latency of every syscall of every process as a histogram; the clock line tells that it is attached,
 /// because bpftrace attaches probes in their order.
 const HISTOGRAMS: &str = "
@@ -28,6 +26,30 @@ const HISTOGRAMS: &str = "
     }
     interval:ms:200 { printf(\"attached\\n\"); }
     END { clear(@start); }";
+
+/// The call that a load makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spun {
+    /// On nothing: the cheapest call there is.
+    Getppid,
+    /// On a descriptor.
+    Lseek,
+    /// On a path.
+    Access,
+}
+
+impl Spun {
+    pub(super) const ALL: [Self; 3] = [Self::Getppid, Self::Lseek, Self::Access];
+
+    /// Its name, also for the oracle.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Getppid => "getppid",
+            Self::Lseek => "lseek",
+            Self::Access => "access",
+        }
+    }
+}
 
 /// Which tracepoints programs are attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,26 +315,26 @@ impl Attached {
     /// Stops it and returns when it is gone. A tracer must have counted exactly the `made` calls of the load,
     /// none where it traced somebody else: a cheap tracer that misses calls is no contender. What it counted
     /// instead is the remark that comes back.
-    pub(super) fn stop(self, made: u64) -> Result<Option<String>> {
+    pub(super) fn stop(self, made: u64, call: Spun) -> Result<Option<String>> {
         self.program.stop()?;
         thread::sleep(SETTLING);
         let Some((results, reach)) = self.expects else { return Ok(None) };
         let text =
             fs::read_to_string(&results).with_context(|| format!("cannot read {}", results.display()))?;
-        let counted = counted(&text, &self.targets)?;
+        let counted = counted(&text, &self.targets, call)?;
         let expected = if reach == Reach::Bystander { 0 } else { made };
         Ok((counted != expected).then(|| format!("counted {counted} of {expected} calls")))
     }
 }
 
 /// The load's calls in the totals of the tracer's JSON Lines.
-fn counted(text: &str, targets: &[u32]) -> Result<u64> {
+fn counted(text: &str, targets: &[u32], call: Spun) -> Result<u64> {
     let mut sum = 0;
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line:?}"))?;
         let is_ours =
             line["pid"].as_u64().is_some_and(|pid| targets.iter().any(|&target| u64::from(target) == pid));
-        if is_ours && line["type"] == "cell" && line["scope"] == "total" && line["syscall"] == CALL {
+        if is_ours && line["type"] == "cell" && line["scope"] == "total" && line["syscall"] == call.name() {
             sum += line["calls"].as_u64().context("a cell without calls")?;
         }
     }
@@ -330,14 +352,14 @@ mod tests {
         };
         let text = [
             r#"{"type":"meta","family":"raw"}"#.to_owned(),
-            cell("interval", 7, CALL, 1),
-            cell("total", 7, CALL, 10),
-            cell("total", 8, CALL, 100),
-            cell("total", 9, CALL, 1000),
+            cell("interval", 7, "getppid", 1),
+            cell("total", 7, "getppid", 10),
+            cell("total", 8, "getppid", 100),
+            cell("total", 9, "getppid", 1000),
             cell("total", 7, "read", 10_000),
         ];
-        assert_eq!(counted(&text.join("\n"), &[7, 9]).expect("JSON"), 1010);
-        assert!(counted("nonsense", &[7]).is_err());
+        assert_eq!(counted(&text.join("\n"), &[7, 9], Spun::Getppid).expect("JSON"), 1010);
+        assert!(counted("nonsense", &[7], Spun::Getppid).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use super::contender::Spun;
 use crate::workspace;
 
 /// Longer than any program here takes to attach, or to write its results, on a slow machine.
@@ -149,9 +150,9 @@ struct Facts {
 }
 
 impl Load {
-    /// Starts an oracle of `threads` threads that will make `calls` calls each, as an argument of `launcher`
+    /// Starts an oracle of `threads` threads that will make `calls` such calls each, as an argument of `launcher`
     /// when that is not empty, and returns when it waits.
-    pub(super) fn start(launcher: &[String], threads: u32, calls: u64) -> Result<Self> {
+    pub(super) fn start(launcher: &[String], call: Spun, threads: u32, calls: u64) -> Result<Self> {
         let oracle = built("examples/oracle");
         let mut command = match launcher.split_first() {
             Some((program, arguments)) => {
@@ -161,7 +162,7 @@ impl Load {
             }
             None => Command::new(&oracle),
         };
-        command.args(["--wait-for-start", "spin", &threads.to_string(), &calls.to_string()]);
+        command.args(["--wait-for-start", "spin", &threads.to_string(), &calls.to_string(), call.name()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = Owned(
             command.spawn().with_context(|| format!("cannot run {}", command.get_program().display()))?,

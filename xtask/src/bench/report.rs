@@ -4,22 +4,26 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
-use super::contender::{Contender, Family, Peer, Reach};
+use super::contender::{Contender, Family, Peer, Reach, Spun};
 use super::median;
 use super::throughput::{Kept, ROUNDS, Throughput};
-
-const BEGIN: &str = "<!-- overhead:begin -->";
-const END: &str = "<!-- overhead:end -->";
 
 /// One contender with one number of threads.
 #[derive(Debug)]
 pub(super) struct Figure {
     pub(super) contender: Contender,
+    pub(super) call: Spun,
     pub(super) threads: u32,
     /// ns per call of each round.
     pub(super) rounds: Vec<f64>,
     /// What was wrong in some round.
     pub(super) remarks: Vec<String>,
+}
+
+impl Figure {
+    pub(super) fn new(contender: Contender, call: Spun, threads: u32) -> Self {
+        Self { contender, call, threads, rounds: Vec::new(), remarks: Vec::new() }
+    }
 }
 
 /// All figures of one run, and what they were taken with.
@@ -179,7 +183,7 @@ fn share(kept: Kept) -> String {
 }
 
 /// A ratio with as many digits as a small one needs.
-fn times(ratio: Option<f64>) -> String {
+pub(super) fn times(ratio: Option<f64>) -> String {
     match ratio {
         None => "–".to_owned(),
         Some(ratio) if ratio.abs() < 0.1 => format!("{ratio:.4}"),
@@ -188,19 +192,20 @@ fn times(ratio: Option<f64>) -> String {
 }
 
 /// How far the rounds lie apart, as a part of their median.
-fn spread(rounds: &[f64]) -> f64 {
+pub(super) fn spread(rounds: &[f64]) -> f64 {
     let most = rounds.iter().copied().fold(f64::MIN, f64::max);
     let least = rounds.iter().copied().fold(f64::MAX, f64::min);
     (most - least) / median(&mut rounds.to_vec())
 }
 
-/// `page` with `text` between the markers.
-pub(super) fn insert(page: &str, text: &str) -> Result<String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+/// `page` with `text` between the markers of `what`.
+pub(super) fn insert(page: &str, what: &str, text: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- {what}:begin -->"), format!("<!-- {what}:end -->"));
+    let parts = page.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
     let Some((before, after)) = parts else {
-        bail!("the page has no `{BEGIN}` followed by `{END}`; put both where the figures belong");
+        bail!("the page has no `{begin}` followed by `{end}`; put both where the figures belong");
     };
-    Ok(format!("{before}{BEGIN}\n{text}{END}{after}"))
+    Ok(format!("{before}{begin}\n{text}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -212,6 +217,7 @@ mod tests {
             .iter()
             .map(|&(contender, threads, cost)| Figure {
                 contender,
+                call: Spun::Getppid,
                 threads,
                 rounds: vec![cost],
                 remarks: Vec::new(),
@@ -267,10 +273,10 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_markers_changes() {
-        let page = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let new = insert(&page, "new\n").expect("both markers");
-        assert_eq!(new, format!("before\n{BEGIN}\nnew\n{END}\nafter\n"));
-        assert_eq!(insert(&new, "new\n").expect("both markers"), new);
-        assert!(insert("no markers", "new").is_err());
+        let page = |text: &str| format!("before\n<!-- price:begin -->\n{text}\n<!-- price:end -->\nafter\n");
+        let new = insert(&page("old"), "price", "new\n").expect("both markers");
+        assert_eq!(new, page("new"));
+        assert_eq!(insert(&new, "price", "new\n").expect("both markers"), new);
+        assert!(insert(&new, "overhead", "new").is_err(), "another's markers");
     }
 }
