@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use tracer::aggregate::Aggregator;
+use tracer::file::{FileId, FileKind, Known, Names, Peer};
 use tracer::histogram::Histogram;
-use tracer::interval::{CallKey, Cell, CellKey, InFlight, Interval};
+use tracer::interval::{CallKey, Cell, CellKey, InFlight, Interval, OnFile};
 use tracer::process::{Comm, ProcessId, ProcessInfo};
 use tracer::snapshot::Snapshot;
 use tracer::tui::offscreen::Offscreen;
@@ -34,6 +35,8 @@ fn scenes() -> impl Iterator<Item = Scene> {
         ("4", "in flight"),
         ("5", "heat map"),
         ("6", "health"),
+        ("7", "files"),
+        ("7t", "peers"),
         ("1\r", "calls of a process"),
         ("1\r\r", "one call"),
         ("1?", "help"),
@@ -54,7 +57,24 @@ fn crowd(processes: u32) -> Arc<Snapshot> {
             for step in 0..40 {
                 latencies.record(1_000 + u64::from(pid % 31) * 100 + step * step * 1_000);
             }
+            // A file of its own, and a socket to one of 97 peers.
+            let named = |kind, name: String, peer: Option<String>| {
+                let peer = peer.map(|peer| Peer { address: peer.into_bytes().into(), process: None });
+                let known = Known { name: name.into_bytes().into(), peer };
+                let names = Names { known: Some(Arc::new(known)), has_others: false };
+                let file = FileId { kind, dev: 1, ino: u64::from(pid) };
+                OnFile { names, calls: 20, total_ns: 9_000_000, max_ns: 1_000_000, ..OnFile::new(file, 7) }
+            };
+            let on = match nr {
+                74 => vec![named(FileKind::Regular, format!("/var/lib/worker/{pid}/data/segment"), None)],
+                0 => {
+                    let peer = format!("10.0.0.{}:5432", pid % 97);
+                    vec![named(FileKind::Socket, format!("tcp 10.0.0.1:{pid}"), Some(peer))]
+                }
+                _ => Vec::new(),
+            };
             let figures = Cell {
+                on: on.into(),
                 calls: 40,
                 errors: errno.map(|errno| (errno, 7)).into_iter().collect(),
                 total_ns: 40 * 500_000,

@@ -8,7 +8,9 @@ use rustc_hash::FxHashMap;
 
 use crate::findings::{Known, Watch};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, Cell, CellKey, InFlight, Interval, ThreadFigures, on, slowest, threads};
+use crate::interval::{
+    CallKey, Cell, CellKey, InFlight, Interval, OnFile, ThreadFigures, on, slowest, threads,
+};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::trend::Trend;
@@ -96,6 +98,7 @@ struct Recent {
     total_ns: u64,
     bytes: u64,
     threads: Arc<[ThreadFigures]>,
+    on: Arc<[OnFile]>,
     by_errno: BTreeMap<u16, u64>,
 }
 
@@ -116,6 +119,7 @@ impl Call {
         self.recent.calls += cell.calls;
         self.trend.count(generation, cell.calls);
         threads::merge(&mut self.recent.threads, &cell.threads);
+        on::merge(&mut self.recent.on, &cell.on);
         self.recent.errors += cell.error_count();
         self.recent.total_ns += cell.total_ns;
         self.recent.bytes = self.recent.bytes.saturating_add(cell.sizes.bytes);
@@ -145,6 +149,8 @@ impl Call {
             self.recent.errors += other.recent.errors;
             self.recent.total_ns += other.recent.total_ns;
             self.recent.bytes = self.recent.bytes.saturating_add(other.recent.bytes);
+            on::merge(&mut self.recent.on, &other.recent.on);
+            on::limit(&mut self.recent.on);
             for (&errno, &count) in &other.recent.by_errno {
                 *self.recent.by_errno.entry(errno).or_default() += count;
             }

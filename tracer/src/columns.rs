@@ -4,6 +4,7 @@
 mod baseline;
 mod cell;
 mod errno;
+mod file;
 mod on;
 mod open;
 mod row;
@@ -19,8 +20,10 @@ pub use baseline::CALLS_AGAINST_BASELINE;
 pub use cell::{age, clip, fit, whole};
 use cell::{dash, in_flight_text, rate, share, span};
 pub use errno::{ERRNOS, ERRNOS_OF_CALL};
+pub use file::{FILES, FILES_OF_ALL, USES};
 pub use on::about;
 pub use open::OPEN_CALLS;
+pub(crate) use row::is_stuck_for;
 pub use row::{Context, Rank, Row, is_stuck, rank};
 use row::{busy_ns, call_of, latency_of, process_of, stats_of};
 pub use thread::THREADS;
@@ -59,6 +62,8 @@ pub enum SortKey {
 pub enum Align {
     /// Names.
     Left,
+    /// Names that differ in their ends, paths above all: what does not fit is cut from the front.
+    End,
     /// Figures.
     Right,
     /// Figures over time, the newest last: what does not fit is cut from the front.

@@ -135,8 +135,10 @@ impl Known {
     fn rank(&self) -> u8 {
         match &self.peer {
             None => 0,
-            Some(Peer { process: None, .. }) => 1,
-            Some(_) => 2,
+            // Where it was to be connected to is known before what it is called, and more is not found of one that was closed.
+            Some(Peer { process: None, .. }) if self.name.starts_with(b"socket:[") => 1,
+            Some(Peer { process: None, .. }) => 2,
+            Some(_) => 3,
         }
     }
 
@@ -239,6 +241,17 @@ pub(crate) mod tests {
             prop_assert_eq!(&left, &merged(&[&c, &b, &a]));
             prop_assert_eq!(&merged(&[&a, &a]), &a);
         }
+    }
+
+    #[test]
+    fn a_socket_that_is_found_later_has_one_name() {
+        let to = || Some(Peer { address: Box::from(&b"10.0.0.5:80"[..]), process: None });
+        let known = |name: &[u8]| Names {
+            known: Some(Arc::new(Known { name: name.into(), peer: to() })),
+            has_others: false,
+        };
+        let (early, late) = (known(b"socket:[77]"), known(b"tcp 10.0.0.1:40000"));
+        assert_eq!((merged(&[&early, &late]), merged(&[&late, &early])), (late.clone(), late));
     }
 
     #[test]

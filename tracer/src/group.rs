@@ -9,10 +9,6 @@ use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::who::Who;
 
-mod files;
-
-pub use files::{FileGroup, files};
-
 /// What makes one row of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum By {
@@ -29,6 +25,8 @@ pub enum By {
     Errno,
     /// A file, socket or pipe, of whatever process and syscall.
     File,
+    /// Whom sockets and pipes lead to, of whatever process and syscall.
+    Peer,
     /// A host, where recordings of several are read.
     Host,
 }
@@ -49,11 +47,11 @@ pub struct ErrnoGroup {
 }
 
 /// The same figures with one process row for each group. By process, and by errno (which is no group of
-/// calls: see [`errnos`]) or by file (see [`files`]), rows stay as they are.
+/// calls: see [`errnos`]) or by what calls were on (see [`crate::by_file`]), rows stay as they are.
 pub fn regroup(mut snapshot: Snapshot, by: By) -> Snapshot {
     type Key = (Option<Arc<str>>, Option<Box<str>>, Comm);
     let key: fn(&ProcessRow) -> Key = match by {
-        By::Process | By::Errno | By::File => return snapshot,
+        By::Process | By::Errno | By::File | By::Peer => return snapshot,
         By::Comm => |row| (row.host.clone(), None, row.comm),
         // Where it is not known the path is empty, as it is nowhere else.
         By::Cgroup => |row| {
@@ -105,6 +103,7 @@ pub(crate) fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessR
             call.threads = Arc::default();
             call.recent_threads = Arc::default();
             call.on = Arc::default();
+            call.recent_on = Arc::default();
         }
     }
     group
@@ -119,6 +118,8 @@ fn merge_call(mine: &mut CallRow, other: CallRow) {
     threads::limit(&mut mine.recent_threads);
     on::merge(&mut mine.on, &other.on);
     on::limit(&mut mine.on);
+    on::merge(&mut mine.recent_on, &other.recent_on);
+    on::limit(&mut mine.recent_on);
     for errno in other.errnos {
         match mine.errnos.iter_mut().find(|known| known.errno == errno.errno) {
             Some(known) => {

@@ -316,7 +316,13 @@ pub(crate) mod tests {
                 cell.record_denied(13, denied);
             }
             // Calls on a file are calls.
-            cell.calls += on.iter().map(|row| row.calls).sum::<u64>();
+            let of = |figure: fn(&OnFile) -> u64| on.iter().map(figure).sum::<u64>();
+            cell.calls += of(|row| row.calls);
+            cell.total_ns += of(|row| row.total_ns);
+            cell.sizes.bytes += of(|row| row.bytes);
+            if let errors @ 1.. = of(|row| row.errors) {
+                *cell.errors.entry(11).or_default() += errors;
+            }
             cell.on = on;
             cell
         }

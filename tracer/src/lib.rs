@@ -5,13 +5,14 @@
 //! ```
 //!
 //! The core (`decode`, `histogram`, `interval`, `aggregate`, `findings`, `snapshot`, `compare`,
-//! `syscalls`, `arguments`, `human`, `columns`, `by_thread`, `trend`, `who`, `file`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
+//! `syscalls`, `arguments`, `human`, `columns`, `by_file`, `by_thread`, `trend`, `who`, `file`) does no I/O, reads no clock and takes no lock. The edges (`bpf`, `source`, `report`, `tui`) know the core
 //! and not each other; `commands` is the only place that knows both.
 
 pub mod aggregate;
 pub mod arguments;
 pub mod baseline;
 pub mod bpf;
+pub mod by_file;
 pub mod by_thread;
 pub mod cgroups;
 pub mod cli;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::histogram::Histogram;
 use crate::interval::CallKey;
-use crate::interval::examples;
+use crate::interval::{examples, on};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 
@@ -74,6 +74,8 @@ fn subtract_process(process: &mut ProcessRow, before: &[&ProcessRow]) {
         if let Some(before) = calls.get(&call.call) {
             let stats: Vec<&CallStats> = before.iter().map(|call| &call.stats).collect();
             subtract(&mut call.stats, &stats);
+            let files: Vec<_> = before.iter().map(|call| &call.on).collect();
+            call.on = on::since(&call.on, &files);
             let errnos: Vec<&ErrnoRow> = before.iter().flat_map(|call| &call.errnos).collect();
             for errno in &mut call.errnos {
                 let counted =
@@ -99,6 +101,7 @@ fn subtract(stats: &mut CallStats, before: &[&CallStats]) {
     stats.denied = stats.denied.saturating_sub(sum(|stats| stats.denied));
     stats.no_return = stats.no_return.saturating_sub(sum(|stats| stats.no_return));
     stats.total_ns = stats.total_ns.saturating_sub(sum(|stats| stats.total_ns));
+    stats.sizes.bytes = stats.sizes.bytes.saturating_sub(sum(|stats| stats.sizes.bytes));
     if before.iter().all(|stats| stats.latencies.is_empty()) {
         return;
     }

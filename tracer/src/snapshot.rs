@@ -96,6 +96,8 @@ pub struct CallRow {
     pub recent_threads: Arc<[ThreadFigures]>,
     /// The files behind their descriptors since the start, by identity; see [`CallRow::other_files`].
     pub on: Arc<[OnFile]>,
+    /// Those of the last interval, by identity.
+    pub recent_on: Arc<[OnFile]>,
 }
 
 /// A latency, or the least that it can be.

@@ -4,7 +4,7 @@
 use std::collections::btree_map::BTreeMap;
 
 use super::{Aggregator, Call, Calls, Folded, Kind, Process};
-use crate::interval::CallKey;
+use crate::interval::{CallKey, on};
 use crate::process::{Comm, ProcessId};
 use crate::syscalls;
 
@@ -38,7 +38,7 @@ pub(super) fn key(calls: &Calls, call: CallKey) -> CallKey {
 impl Call {
     /// Memory that it points to.
     pub(super) fn heap_bytes(&self) -> usize {
-        let recent = size_of_val(&*self.recent.threads);
+        let recent = size_of_val(&*self.recent.threads) + on::heap_bytes(&self.recent.on);
         self.total.heap_bytes() + recent + ERRNO_BYTES * self.total.errors.len()
     }
 }

@@ -15,7 +15,8 @@ Examples:
   tracer report --between deployed healthy x.arrows
   tracer report --by host db-*.arrows            one table for several hosts
   tracer report --by errno x.arrows              what fails, and where
-  tracer report --by file x.arrows               on which files and peers time is spent
+  tracer report --by file x.arrows               on which files, sockets and pipes time is spent
+  tracer report --by peer x.arrows               whom sockets and pipes lead to
   ssh db-7 sudo tracer record -o - -d 30 | tracer report -";
 
 /// Options of `tracer report`, as given.

@@ -15,6 +15,11 @@ pub fn fit(text: &str, width: usize, align: Align) -> String {
         // Its characters are one cell wide each.
         return text.chars().skip(text.chars().count() - width).collect();
     }
+    if has > width && align == Align::End {
+        let cut = clip_front(text, width);
+        let blank = " ".repeat(width.saturating_sub(cut.width()));
+        return cut + &blank;
+    }
     if has > width {
         let cut = clip(text, width);
         let blank = " ".repeat(width.saturating_sub(cut.width()));
@@ -22,7 +27,7 @@ pub fn fit(text: &str, width: usize, align: Align) -> String {
     }
     let blank = " ".repeat(width - has);
     match align {
-        Align::Left => format!("{text}{blank}"),
+        Align::Left | Align::End => format!("{text}{blank}"),
         Align::Right | Align::Newest => format!("{blank}{text}"),
     }
 }
@@ -46,6 +51,21 @@ pub fn clip(text: &str, width: usize) -> String {
         cut.push('…');
     }
     cut
+}
+
+/// The end of `text` in at most `width` cells, `…` standing for what was cut from the front.
+fn clip_front(text: &str, width: usize) -> String {
+    let mut used = usize::from(width > 0);
+    let mut from = text.len();
+    for (at, character) in text.char_indices().rev() {
+        used += character.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        from = at;
+    }
+    let mark = if width > 0 { "…" } else { "" };
+    format!("{mark}{}", &text[from..])
 }
 
 /// How long a call has been open: `310 µs`, `4.2 s`, `41 s`, `02:13`.
@@ -139,6 +159,10 @@ mod tests {
         assert_eq!(fit("7", 3, Align::Right), "  7");
         assert_eq!(fit("日本語", 4, Align::Left), "日… ");
         assert_eq!(fit("abc", 0, Align::Left), "");
+        assert_eq!(fit("/var/log/syslog", 8, Align::End), "…/syslog");
+        assert_eq!(fit("日本語", 4, Align::End), "…語 ");
+        assert_eq!(fit("a", 3, Align::End), "a  ");
+        assert_eq!((fit("abc", 1, Align::End), fit("abc", 0, Align::End)), ("…".into(), String::new()));
         assert_eq!(fit("▁▂▃█", 2, Align::Newest), "▃█");
         assert_eq!(fit("█", 3, Align::Newest), "  █");
     }

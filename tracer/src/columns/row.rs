@@ -1,6 +1,7 @@
 //! What a line of a table is about, where it belongs, and which figures its columns are taken from.
 
 use super::Scope;
+use crate::by_file::{Figures, FileRow};
 use crate::by_thread::ThreadRow;
 use crate::findings;
 use crate::interval::InFlight;
@@ -29,6 +30,10 @@ pub enum Row<'a> {
     Open(&'a ProcessRow, &'a CallRow, &'a InFlight),
     /// One thread of a process. It has no latencies but the longest.
     Thread(&'a ProcessRow, &'a ThreadRow),
+    /// One file, socket, pipe or peer, or what is left of others.
+    File(&'a FileRow),
+    /// One syscall of one process, as far as it was on one of them.
+    Use(&'a ProcessRow, &'a CallRow, &'a Figures),
     /// The sum of a table. It has no latencies: those of different calls taken together say nothing.
     Sum {
         /// All calls of its rows.
@@ -161,6 +166,20 @@ pub fn rank(row: Row<'_>, at: &Context) -> Rank {
                 Rank::Waiting
             }
         }
+        Row::File(file) if !file.is_known() => Rank::Waiting,
+        Row::File(FileRow { figures, .. }) | Row::Use(_, _, figures) => {
+            let worked = match at.scope {
+                Scope::Interval => figures.work.recent_calls,
+                Scope::Total => figures.work.calls,
+            };
+            if figures.is_stuck {
+                Rank::Urgent
+            } else if worked > 0 || figures.work.in_flight > 0 {
+                Rank::Work
+            } else {
+                Rank::Waiting
+            }
+        }
         Row::Call(call) if is_stuck(call) => Rank::Urgent,
         Row::Open(_, call, open) if is_stuck_for(call, at.age_ns(open)) => Rank::Urgent,
         // A wait that times out or is interrupted is no failure of work either.
@@ -178,7 +197,7 @@ pub fn is_stuck(call: &CallRow) -> bool {
 }
 
 /// The same of a call of this kind that has been open for so long.
-fn is_stuck_for(call: &CallRow, age_ns: u64) -> bool {
+pub(crate) fn is_stuck_for(call: &CallRow, age_ns: u64) -> bool {
     let has_habit = call.stats.latencies.count() >= CALLS_FOR_HABIT;
     !call.waits_by_design
         && age_ns >= STUCK_NS
@@ -191,15 +210,16 @@ pub(super) fn process_of(row: Row<'_>) -> Option<&ProcessRow> {
         Row::Process(process)
         | Row::Error(process, ..)
         | Row::Open(process, ..)
+        | Row::Use(process, ..)
         | Row::Thread(process, _) => Some(process),
-        Row::Call(_) | Row::Sum { .. } => None,
+        Row::Call(_) | Row::File(_) | Row::Sum { .. } => None,
     }
 }
 
 pub(super) fn call_of(row: Row<'_>) -> Option<&CallRow> {
     match row {
-        Row::Call(call) | Row::Error(_, call, _) | Row::Open(_, call, _) => Some(call),
-        Row::Process(_) | Row::Thread(..) | Row::Sum { .. } => None,
+        Row::Call(call) | Row::Error(_, call, _) | Row::Open(_, call, _) | Row::Use(_, call, _) => Some(call),
+        Row::Process(_) | Row::Thread(..) | Row::File(_) | Row::Sum { .. } => None,
     }
 }
 
@@ -210,12 +230,22 @@ pub(super) fn errno_of(row: Row<'_>) -> Option<&ErrnoRow> {
     }
 }
 
+/// Of calls on files, what they came to.
+pub(super) fn figures_of(row: Row<'_>) -> Option<&Figures> {
+    match row {
+        Row::File(file) => Some(&file.figures),
+        Row::Use(.., figures) => Some(figures),
+        _ => None,
+    }
+}
+
 /// What counts and rates are taken from.
 pub(super) fn stats_of(row: Row<'_>) -> Option<&CallStats> {
     match row {
         Row::Process(process) => Some(&process.all),
         Row::Call(call) => Some(&call.stats),
         Row::Thread(_, thread) => thread.is_counted.then_some(&thread.all),
+        Row::File(FileRow { figures, .. }) | Row::Use(_, _, figures) => Some(&figures.all),
         Row::Sum { all, .. } => Some(all),
         Row::Error(..) | Row::Open(..) => None,
     }
@@ -227,6 +257,7 @@ pub(super) fn latency_of(row: Row<'_>) -> Option<&CallStats> {
         Row::Process(process) => Some(&process.work),
         Row::Call(call) | Row::Open(_, call, _) => Some(&call.stats),
         Row::Thread(_, thread) => thread.is_counted.then_some(&thread.work),
+        Row::File(FileRow { figures, .. }) | Row::Use(_, _, figures) => Some(&figures.work),
         Row::Sum { .. } | Row::Error(..) => None,
     }
 }

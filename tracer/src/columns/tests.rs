@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::*;
 use crate::tui::fixture;
 
-fn sets() -> [&'static [Column]; 8] {
+fn sets() -> [&'static [Column]; 11] {
     [
         &PROCESSES,
         &CALLS_OF_PROCESS,
@@ -15,6 +15,9 @@ fn sets() -> [&'static [Column]; 8] {
         &CALLS_ON_SCREEN,
         &CALLS_AGAINST_BASELINE_ON_SCREEN,
         &THREADS,
+        &FILES,
+        &FILES_OF_ALL,
+        &USES,
     ]
 }
 

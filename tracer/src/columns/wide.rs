@@ -101,7 +101,7 @@ fn growth(stats: &CallStats) -> f64 {
     if last == 0 { 0.0 } else { f64::from(last) / average.max(1.0 / before.len() as f64) }
 }
 
-const BYTE_RATE: Column = Column {
+pub(super) const BYTE_RATE: Column = Column {
     id: "bytes_per_s",
     aliases: &["moved"],
     title: "BYTES/s",
@@ -117,7 +117,7 @@ const BYTE_RATE: Column = Column {
     ..FIGURE
 };
 
-const BYTES: Column = Column {
+pub(super) const BYTES: Column = Column {
     id: "bytes",
     aliases: &["moved"],
     title: "BYTES",

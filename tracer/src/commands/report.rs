@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use rustc_hash::FxHashMap;
 
 use crate::aggregate::Aggregator;
+use crate::by_file::OnBy;
 use crate::cli::exit_status;
 use crate::cli::report::ReportOptions;
 use crate::commands::info::{Facts, RecordingLine};
@@ -142,6 +143,8 @@ impl<W: Write> Report<W> {
             }
             if self.by == By::Errno {
                 lines.errnos(&group::errnos(&snapshot), snapshot.end_ns)?;
+            } else if let Some(by) = on_by(self.by) {
+                lines.files(&snapshot, by)?;
             } else if self.is_part || self.began_late {
                 lines.totals_of_part(&snapshot)?;
             } else {
@@ -158,9 +161,9 @@ impl<W: Write> Report<W> {
             writeln!(self.out)?;
             let limits = self.limits.unwrap_or(Limits::of(Scope::Total));
             let rows = self.limits.map(|limits| limits.processes);
-            match self.by {
-                By::Errno => write_errnos(&mut self.out, &snapshot, &self.info, rows)?,
-                By::File => write_files(&mut self.out, &snapshot, &self.info, rows)?,
+            match (self.by, on_by(self.by)) {
+                (By::Errno, _) => write_errnos(&mut self.out, &snapshot, &self.info, rows)?,
+                (_, Some(by)) => write_files(&mut self.out, &snapshot, &self.info, by, rows)?,
                 _ => write_tables_within(&mut self.out, &snapshot, &self.info, Scope::Total, &limits)?,
             }
         }
@@ -179,6 +182,15 @@ impl<W: Write> Report<W> {
             ),
         };
         group::regroup(snapshot, self.by)
+    }
+}
+
+/// Where rows are what calls were on: by what.
+fn on_by(by: By) -> Option<OnBy> {
+    match by {
+        By::File => Some(OnBy::File),
+        By::Peer => Some(OnBy::Peer),
+        _ => None,
     }
 }
 

@@ -105,31 +105,61 @@ impl OnFile {
         self.total_ns += other.total_ns;
         self.max_ns = self.max_ns.max(other.max_ns);
         self.bytes = self.bytes.saturating_add(other.bytes);
-        for &(index, count) in &other.latencies {
-            match self.latencies.binary_search_by_key(&index, |pair| pair.0) {
-                Ok(at) => self.latencies[at].1 += count,
-                Err(at) => self.latencies.insert(at, (index, count)),
+        add_latencies(&mut self.latencies, &other.latencies);
+    }
+
+    /// Takes away what was counted before. A longest call that was there before gives way to the bound of the bucket in which
+    /// the longest since lies.
+    fn subtract(&mut self, before: &Self) {
+        self.calls = self.calls.saturating_sub(before.calls);
+        self.errors = self.errors.saturating_sub(before.errors);
+        self.total_ns = self.total_ns.saturating_sub(before.total_ns);
+        self.bytes = self.bytes.saturating_sub(before.bytes);
+        for pair in &mut self.latencies {
+            if let Ok(at) = before.latencies.binary_search_by_key(&pair.0, |known| known.0) {
+                pair.1 = pair.1.saturating_sub(before.latencies[at].1);
             }
+        }
+        self.latencies.retain(|pair| pair.1 > 0);
+        if before.max_ns >= self.max_ns {
+            let highest = self.latencies.last();
+            self.max_ns = highest
+                .map_or(0, |pair| bucket::upper_bound(usize::from(pair.0), GROUPING_POWER).min(self.max_ns));
         }
     }
 
     /// Latency below which `quantile` of the completed calls lie, in ns: the upper end of the bucket, but never beyond the
     /// longest. `None` without completed calls.
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
-        let all: u64 = self.latencies.iter().map(|pair| pair.1).sum();
-        let wanted = ((all as f64 * quantile).ceil() as u64).max(1);
-        let mut below = 0;
-        let bucket = self.latencies.iter().find(|pair| {
-            below += pair.1;
-            below >= wanted
-        })?;
-        Some(bucket::upper_bound(usize::from(bucket.0), GROUPING_POWER).min(self.max_ns))
+        quantile_ns(&self.latencies, quantile, self.max_ns)
     }
 
     fn heap_bytes(&self) -> usize {
         let names = self.names.known.as_ref().map_or(0, |known| known.heap_bytes());
         names + self.latencies.capacity() * size_of::<(u8, u64)>()
     }
+}
+
+/// Adds counts by bucket to others.
+pub(crate) fn add_latencies(mine: &mut Latencies, other: &[(u8, u64)]) {
+    for &(index, count) in other {
+        match mine.binary_search_by_key(&index, |pair| pair.0) {
+            Ok(at) => mine[at].1 += count,
+            Err(at) => mine.insert(at, (index, count)),
+        }
+    }
+}
+
+/// See [`OnFile::quantile_ns`].
+pub(crate) fn quantile_ns(latencies: &[(u8, u64)], quantile: f64, max_ns: u64) -> Option<u64> {
+    let all: u64 = latencies.iter().map(|pair| pair.1).sum();
+    let wanted = ((all as f64 * quantile).ceil() as u64).max(1);
+    let mut below = 0;
+    let bucket = latencies.iter().find(|pair| {
+        below += pair.1;
+        below >= wanted
+    })?;
+    Some(bucket::upper_bound(usize::from(bucket.0), GROUPING_POWER).min(max_ns))
 }
 
 /// The files of a cell that is being filled.
@@ -218,6 +248,30 @@ pub fn merge(mine: &mut Arc<[OnFile]>, other: &Arc<[OnFile]>) {
     *mine = all.into();
 }
 
+/// `rows` without what was counted before. Files without calls since keep their rows: how many a list has says whether it could
+/// be all.
+pub(crate) fn since(rows: &Arc<[OnFile]>, before: &[&Arc<[OnFile]>]) -> Arc<[OnFile]> {
+    let mut left = Arc::clone(rows);
+    if before.iter().any(|before| !before.is_empty()) {
+        for row in Arc::make_mut(&mut left) {
+            for before in before {
+                if let Ok(at) = before.binary_search_by_key(&row.file, |known| known.file) {
+                    row.subtract(&before[at]);
+                }
+            }
+        }
+    }
+    left
+}
+
+/// How many files are kept when there were more than [`MAX_FILES`].
+const KEPT_FILES: usize = MAX_FILES / 4 * 3;
+
+/// Whether a list has so many files that some may be missing.
+pub fn is_full(rows: &[OnFile]) -> bool {
+    rows.len() >= KEPT_FILES
+}
+
 /// Keeps the files on which most time was spent, when there are more than [`MAX_FILES`]. One that is dropped and comes back
 /// begins anew.
 pub(crate) fn limit(rows: &mut Arc<[OnFile]>) {
@@ -227,7 +281,7 @@ pub(crate) fn limit(rows: &mut Arc<[OnFile]>) {
     let mut kept = rows.to_vec();
     // Not just enough: else every new file would cost a sort.
     kept.sort_unstable_by_key(|row| std::cmp::Reverse((row.total_ns, row.calls, row.file)));
-    kept.truncate(MAX_FILES / 4 * 3);
+    kept.truncate(KEPT_FILES);
     kept.sort_unstable_by_key(|row| row.file);
     *rows = kept.into();
 }
@@ -311,7 +365,8 @@ pub(crate) mod tests {
         assert_eq!(rows.len(), MAX_FILES);
         merge(&mut rows, &Arc::from([OnFile { calls: 1, total_ns: 9999, ..OnFile::new(file(9999), 3) }]));
         limit(&mut rows);
-        assert_eq!(rows.len(), MAX_FILES / 4 * 3);
+        assert_eq!(rows.len(), KEPT_FILES);
+        assert!(is_full(&rows) && !is_full(&rows[1..]));
         assert_eq!(rows.last().map(|row| row.file), Some(file(9999)));
     }
 }

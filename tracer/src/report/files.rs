@@ -1,68 +1,92 @@
-//! The table of what calls were on: by file, socket or pipe, how often, how long, how much, in which calls, whose.
+//! The table of what calls were on, or to whom they led: how often, how long, how much, in which calls, whose.
 
 use std::io::{self, Write};
 
 use super::table::{LISTED, listed, write_caveats, write_header};
+use crate::by_file::{self, FileRow, OnBy};
 use crate::columns::{Align, Scope, age, clip, fit};
-use crate::group::{self, FileGroup};
 use crate::human;
 use crate::run::RunInfo;
 use crate::snapshot::Snapshot;
+use crate::syscalls;
 
 /// Rows when nobody asks for another number.
 const ROWS: usize = 50;
 
-/// Writes the table.
+/// Writes the table. Its rows add up to all calls: what is not told apart has rows of its own, whatever the number of rows.
 pub fn write_files(
     out: &mut impl Write,
     snapshot: &Snapshot,
     run: &RunInfo,
+    by: OnBy,
     rows: Option<usize>,
 ) -> io::Result<()> {
     write_header(out, snapshot, run, Scope::Total)?;
-    let groups = group::files(snapshot);
-    if groups.is_empty() {
-        writeln!(out, "\nno call was on a file that is known; calls need their arguments for it (--args)")?;
-    } else {
-        writeln!(
-            out,
-            "\n  {:>11} {:>7} {:>8} {:>9} {:>9} {:>10} {:<40} ON",
-            "CALLS", "ERRORS", "TIME", "P99", "MAX", "BYTES", "IN"
-        )?;
-        let rows = rows.unwrap_or(ROWS);
-        for group in groups.iter().take(rows) {
-            writeln!(out, "{}", row(group).trim_end())?;
-        }
-        if let more @ 1.. = groups.len().saturating_sub(rows) {
-            writeln!(out, "  ... {more} more")?;
-        }
-        let all: u64 = groups.iter().map(|group| group.on.calls).sum();
-        writeln!(out, "  {:>11} calls on all of them", human::count(all))?;
+    let (known, rest): (Vec<FileRow>, Vec<FileRow>) =
+        by_file::ranked(snapshot, by).into_iter().partition(FileRow::is_known);
+    if known.is_empty() {
+        let what = if by == OnBy::Peer { "socket or pipe" } else { "file" };
+        writeln!(out, "\nno call was on a {what} that is known; calls need their arguments for it (--args)")?;
+        return write_caveats(out, snapshot, run);
     }
+    writeln!(
+        out,
+        "\n  {:>11} {:>7} {:>8} {:>9} {:>9} {:>10} {:>9} {:<40} ON",
+        "CALLS", "ERRORS", "TIME", "P99", "MAX", "BYTES", "BYTES/S", "IN"
+    )?;
+    let rows = rows.unwrap_or(ROWS);
+    for row in known.iter().take(rows) {
+        writeln!(out, "{}", line(row, snapshot).trim_end())?;
+    }
+    if let more @ 1.. = known.len().saturating_sub(rows) {
+        writeln!(out, "  ... {more} more")?;
+    }
+    for row in &rest {
+        writeln!(out, "{}", line(row, snapshot).trim_end())?;
+    }
+    let all = |of: fn(&FileRow) -> u64| known.iter().chain(&rest).map(of).sum::<u64>();
+    writeln!(
+        out,
+        "  {:>11} {:>7} {:>8} {:>9} {:>9} {:>10} {:>9} total",
+        human::count(all(|row| row.figures.all.calls)),
+        human::count(all(|row| row.figures.all.errors)),
+        age(all(|row| row.figures.all.total_ns)),
+        "",
+        "",
+        human::bytes(all(|row| row.figures.all.sizes.bytes)),
+        per_second(all(|row| row.figures.all.sizes.bytes), snapshot),
+    )?;
     write_caveats(out, snapshot, run)
 }
 
-fn row(group: &FileGroup) -> String {
+fn per_second(bytes: u64, snapshot: &Snapshot) -> String {
+    match snapshot.elapsed_ns() {
+        0 => "-".to_owned(),
+        ns => human::bytes((bytes as f64 * 1e9 / ns as f64) as u64),
+    }
+}
+
+fn line(row: &FileRow, snapshot: &Snapshot) -> String {
     let count = |count: u64| human::short_count(count as f64);
+    let calls = row.calls.iter().take(LISTED);
     let calls: Vec<String> =
-        group.calls.iter().take(LISTED).map(|(name, calls)| format!("{name} {}", count(*calls))).collect();
-    let comms: Vec<String> = group.comms.iter().take(LISTED).map(|(comm, _)| comm.to_string()).collect();
-    let on = &group.on;
-    let host = group
-        .host
-        .as_ref()
-        .map_or_else(String::new, |host| format!("{}: ", human::safe_text(host.as_bytes())));
+        calls.map(|(call, calls)| format!("{} {}", syscalls::name(*call), count(*calls))).collect();
+    let comms: Vec<String> = row.comms.iter().take(LISTED).map(|(comm, _)| comm.to_string()).collect();
+    let all = &row.figures.all;
+    // What is left of others has no histogram, and no longest call that is known.
+    let max = if row.figures.latencies.is_empty() { "-".to_owned() } else { human::duration(all.max_ns) };
+    let bytes = |text: String| if all.sizes.bytes == 0 { "-".to_owned() } else { text };
     format!(
-        "  {:>11} {:>7} {:>8} {:>9} {:>9} {:>10} {} {host}{}  ({})",
-        human::count(on.calls),
-        human::count(on.errors),
-        age(on.total_ns),
-        on.quantile_ns(0.99).map_or_else(|| "-".to_owned(), human::duration),
-        human::duration(on.max_ns),
-        human::bytes(on.bytes),
-        fit(&clip(&listed(&calls, group.calls.len()), 40), 40, Align::Left),
-        on.names.label(on.file),
-        listed(&comms, group.comms.len()),
+        "  {:>11} {:>7} {:>8} {:>9} {max:>9} {:>10} {:>9} {} {}  ({})",
+        human::count(all.calls),
+        human::count(all.errors),
+        age(all.total_ns),
+        row.figures.quantile_ns(0.99).map_or_else(|| "-".to_owned(), human::duration),
+        bytes(human::bytes(all.sizes.bytes)),
+        bytes(per_second(all.sizes.bytes, snapshot)),
+        fit(&clip(&listed(&calls, row.calls.len()), 40), 40, Align::Left),
+        row.label(),
+        listed(&comms, row.comms.len()),
     )
 }
 
@@ -84,10 +108,24 @@ mod tests {
         let row = OnFile { calls: 1234, total_ns: 5_000_000_000, names, ..OnFile::new(file, 7) };
         snapshot.processes[0].calls[0].on = Arc::from([row]);
         let mut out = Vec::new();
-        write_files(&mut out, &snapshot, &fixture::run(), None).expect("a vector takes everything");
+        write_files(&mut out, &snapshot, &fixture::run(), OnBy::File, None)
+            .expect("a vector takes everything");
         let text = String::from_utf8(out).expect("text");
         let row = text.lines().find(|line| line.contains("/data/")).expect("a row");
         assert!(row.contains("1,234") && row.contains(&snapshot.processes[0].calls[0].name), "{row}");
         assert!(!text.contains('\x1b'), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_told_apart_has_rows_and_the_total_is_that_of_all_calls() {
+        let snapshot = fixture::with_files();
+        let mut out = Vec::new();
+        write_files(&mut out, &snapshot, &fixture::run(), OnBy::Peer, Some(1))
+            .expect("a vector takes everything");
+        let text = String::from_utf8(out).expect("text");
+        let total = text.lines().find(|line| line.ends_with(" total")).expect("a total");
+        assert!(total.contains(&human::count(snapshot.all.calls)), "{total}");
+        assert!(text.lines().any(|line| line.contains("(no file)")), "{text}");
+        assert!(text.contains("(no socket or pipe)") && text.contains("  ... 2 more"), "{text}");
     }
 }

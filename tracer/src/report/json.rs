@@ -20,7 +20,7 @@ use before::BeforeLine;
 use example::{ErrnoLine, ExampleLine};
 use finding::FindingLine;
 pub use name::Name;
-use on::{FileFields, OnLine};
+use on::{FileFields, FileLine, OnLine};
 use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -28,6 +28,7 @@ use serde_json::ser::Formatter;
 
 use crate::arguments::{self, Argument};
 use crate::baseline::Baseline;
+use crate::by_file::{self, OnBy};
 use crate::findings::Finding;
 use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, Example, InFlight, Interval, examples};
@@ -118,6 +119,15 @@ impl<W: Write> JsonLines<W> {
                     .map(|(call, example)| ExampleLine::of(*call, example))
                     .collect(),
             }))?;
+        }
+        self.out.flush()
+    }
+
+    /// All calls by what they were on, or by whom they led to; the lines add up to the totals.
+    pub fn files(&mut self, snapshot: &Snapshot, by: OnBy) -> io::Result<()> {
+        for row in by_file::ranked(snapshot, by) {
+            let total = Total { scope: Scope::Total, end_ns: snapshot.end_ns };
+            self.line(&Line::On(FileLine::new(total, by, &row, snapshot.elapsed_ns())))?;
         }
         self.out.flush()
     }
@@ -353,6 +363,7 @@ enum Line<'a> {
     Process(ProcessLine<'a>),
     Cell(CellLine<'a>),
     Errno(ErrnoLine<'a>),
+    On(FileLine<'a>),
     InFlight(InFlightLine<'a>),
     Finding(FindingLine),
     Ledger(LedgerLine<'a>),

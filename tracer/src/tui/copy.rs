@@ -1,10 +1,15 @@
 //! What is copied: the selected row as words, or the command line that shows the same.
 
 use super::model::{Model, Screen, Subject};
+use crate::by_file::FileRow;
 use crate::columns::Row;
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
+use crate::syscalls;
 use crate::tui::rows::ProcessKey;
+
+/// Calls that a command line names.
+const MOST_CALLS: usize = 8;
 
 /// The selected row, or the call that is open, as `COMM postgres, CALLS/s 4,210, …`.
 pub(crate) fn row_words(model: &Model) -> Option<String> {
@@ -44,9 +49,16 @@ pub(crate) fn command_line(model: &Model) -> Option<String> {
             command += &which(call);
             command += " -x";
         }
-        (_, Some(Row::Open(process, call, _))) => {
+        (_, Some(Row::Open(process, call, _) | Row::Use(process, call, _))) => {
             command += &whose_row(process);
             command += &which(call);
+        }
+        (Screen::Files(subject), Some(Row::File(file))) => {
+            command += &match subject {
+                Subject::All => whose_file(model, file),
+                Subject::One(..) => whose(model, subject),
+            };
+            command += &which_on(file);
         }
         _ => return None,
     }
@@ -73,6 +85,26 @@ fn whose_row(process: &ProcessRow) -> String {
 
 fn target(pid: u32, comm: Comm) -> String {
     if pid == 0 { format!(" --comm {}", quoted(comm.as_bytes())) } else { format!(" -p {pid}") }
+}
+
+/// The process that makes all calls on a file, or all of one name; nothing where there are others.
+fn whose_file(model: &Model, file: &FileRow) -> String {
+    let mut processes: Vec<usize> = file.uses.iter().map(|&((process, _), _)| process).collect();
+    processes.dedup();
+    match (&processes[..], &file.comms[..]) {
+        (&[process], _) => model.shown.processes.get(process).map_or_else(String::new, whose_row),
+        (_, &[(comm, _)]) => target(0, comm),
+        _ => String::new(),
+    }
+}
+
+/// The calls on a file, where a command line has room for them.
+fn which_on(file: &FileRow) -> String {
+    let names: Vec<_> = file.calls.iter().map(|(call, _)| syscalls::name(*call)).collect();
+    if names.len() > MOST_CALLS || names.iter().any(|name| name.ends_with("(others)")) {
+        return String::new();
+    }
+    format!(" -e {}", quoted(names.join(",").as_bytes()))
 }
 
 /// Nothing for the sum of calls that have no name of their own: no option names them.

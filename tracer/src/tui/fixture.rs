@@ -1,22 +1,27 @@
 //! Snapshots made by hand for tests of the screen, the columns and the text tables.
 
+mod files;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use tracer_common::abi::Abi;
 use tracer_common::ledger::Counter;
 
+use crate::by_file::{FileRow, OnBy};
 use crate::by_thread::ThreadRow;
 use crate::columns::Row;
 use crate::findings::{Evidence, Finding, Findings, Rule};
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, Example, InFlight, SlowCall, ThreadFigures};
+use crate::interval::{CallKey, Example, InFlight, SlowCall, ThreadFigures, on};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::RunInfo;
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 use crate::timeline::{Activity, Clock, Mark, Motion, Timeline};
 use crate::who::Who;
+
+pub(crate) use files::with_files;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_000 * SECOND;
@@ -73,6 +78,7 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
         threads: Arc::default(),
         recent_threads: Arc::default(),
         on: Arc::default(),
+        recent_on: Arc::default(),
     }
 }
 
@@ -324,6 +330,7 @@ pub(crate) fn findings() -> Findings {
 pub(crate) struct Extreme {
     process: ProcessRow,
     thread: ThreadRow,
+    file: FileRow,
 }
 
 /// A thousand threads, eleven days, a million million calls.
@@ -359,22 +366,27 @@ pub(crate) fn extreme() -> Extreme {
         tid: 4_194_304,
         name: process.comm,
         all: stats.clone(),
-        work: stats,
+        work: stats.clone(),
         is_counted: true,
         now: None,
     };
-    Extreme { process, thread }
+    let mut files = crate::by_file::files(&with_files(), OnBy::File, |_| true);
+    let mut file = files.swap_remove(0);
+    (file.figures.all, file.figures.work) = (stats.clone(), stats);
+    Extreme { process, thread, file }
 }
 
 impl Extreme {
     /// The same figures as each kind of row.
-    pub(crate) fn rows(&self) -> [Row<'_>; 5] {
+    pub(crate) fn rows(&self) -> [Row<'_>; 7] {
         let call = &self.process.calls[0];
         [
             Row::Process(&self.process),
             Row::Call(call),
             Row::Error(&self.process, call, &call.errnos[0]),
             Row::Thread(&self.process, &self.thread),
+            Row::File(&self.file),
+            Row::Use(&self.process, call, &self.file.figures),
             Row::Sum {
                 all: &self.process.all,
                 busy_ns: 1 << 60,
@@ -464,11 +476,13 @@ prop_compose! {
         name in prop_oneof![Just("read"), Just("futex"), Just("openat"), Just("fsync"), Just("io_\u{202e}日本")],
         errnos in proptest::collection::vec((1u16..4096, 1u64..1 << 40, 0u64..9, 0u64..133), 0..4),
         ages in proptest::collection::vec(0u64..900, 0..4),
+        on in on::tests::any_rows(),
     ) -> CallRow {
         let mut row = call(name, &latencies).open(1, &ages).by_threads(5..5 + ages.len() as u32);
         for (errno, count, recent, ago) in errnos {
             row = row.failing(errno, count, recent, ago);
         }
+        (row.recent_on, row.on) = (Arc::clone(&on), on);
         row
     }
 }

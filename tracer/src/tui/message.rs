@@ -93,7 +93,7 @@ pub(crate) enum Command {
     ToMark(i8),
     /// Ask for a moment to move to.
     OpenJump,
-    /// Take processes together in another way.
+    /// Take processes together in another way, or what calls are on.
     NextGroup,
     /// Fold what is below the selected process, or unfold it.
     ToggleFold,
@@ -144,12 +144,14 @@ pub(crate) enum View {
     OverTime,
     /// How the tracer itself is.
     Health,
+    /// What calls are on, and whom they lead to.
+    Files,
 }
 
 impl View {
     /// Every view, in the order of their numbers.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Processes, Self::Calls, Self::Errors, Self::Open, Self::OverTime, Self::Health];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Processes, Self::Calls, Self::Errors, Self::Open, Self::OverTime, Self::Health, Self::Files];
 
     /// The key that leads to it.
     pub(crate) const fn number(self) -> u8 {
@@ -160,6 +162,7 @@ impl View {
             Self::Open => 4,
             Self::OverTime => 5,
             Self::Health => 6,
+            Self::Files => 7,
         }
     }
 
@@ -172,6 +175,7 @@ impl View {
             Self::Open => "in flight",
             Self::OverTime => "heat",
             Self::Health => "health",
+            Self::Files => "files",
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Everything the screen is made from: the figures, and what the user chose to see of them.
 
 mod figures;
+mod subject;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::compare;
@@ -12,6 +14,7 @@ use super::message::View;
 use super::rows::{Choice, Entry, ProcessKey, RowKey, Rows, Tree, columns_of};
 use super::theme::Theme;
 use super::view::{call, health, over_time};
+use crate::by_file::{FileKey, OnBy};
 use crate::columns::{self, Column, Context, Placed, Row, Scope};
 use crate::compare::Versus;
 use crate::group::By;
@@ -20,8 +23,7 @@ use crate::ledger::LedgerCounts;
 use crate::over_time::{OverTime, Selection, Wanted};
 use crate::process::Comm;
 use crate::run::{Origin, RunInfo};
-use crate::snapshot::{CallRow, ProcessRow, Snapshot};
-use crate::syscalls;
+use crate::snapshot::{CallRow, Snapshot};
 use crate::timeline::Timeline;
 use jiff::tz::TimeZone;
 
@@ -53,6 +55,10 @@ pub(crate) enum Screen {
     OverTime(Subject, Option<CallKey>),
     /// How the tracer itself is.
     Health,
+    /// What the calls of a subject are on.
+    Files(Subject),
+    /// Those of its calls that are on one file.
+    OnFile(Subject, FileKey),
 }
 
 impl Screen {
@@ -65,6 +71,7 @@ impl Screen {
             View::Open => Self::Open,
             View::OverTime => Self::OverTime(Subject::All, None),
             View::Health => Self::Health,
+            View::Files => Self::Files(Subject::All),
         }
     }
 
@@ -76,12 +83,14 @@ impl Screen {
     /// Index of its table's order in [`Model::sorts`].
     fn table(self) -> usize {
         match self {
-            // The last two have none to sort.
+            // Pages have none to sort.
             Self::Processes | Self::OverTime(..) | Self::Health => 0,
             Self::Calls(_) | Self::Call(..) => 1,
             Self::Errors => 2,
             Self::Open => 3,
             Self::Threads(..) => 4,
+            Self::Files(_) => 5,
+            Self::OnFile(..) => 6,
         }
     }
 }
@@ -152,6 +161,10 @@ pub(crate) struct Model {
     pub(crate) shown: Arc<Snapshot>,
     /// What makes a row of the processes.
     pub(crate) group: By,
+    /// What makes a row of the files.
+    pub(crate) on_by: OnBy,
+    /// What files were called when they were opened.
+    opened_files: BTreeMap<FileKey, String>,
     /// Whether they stand under their parents, and how.
     pub(crate) tree: Tree,
     /// The run.
@@ -192,8 +205,8 @@ pub(crate) struct Model {
     pub(crate) show_expected: bool,
     /// Filter.
     pub(crate) filter: Filter,
-    /// Orders of the tables of processes, syscalls, errors, open calls, threads.
-    sorts: [Sort; 5],
+    /// Orders of the tables of processes, syscalls, errors, open calls, threads, files, calls on a file.
+    sorts: [Sort; 7],
     /// Rows of the screen, in order.
     pub(crate) rows: Rows,
 }
@@ -210,6 +223,8 @@ impl Model {
             zero: None,
             shown: snapshot,
             group: By::Process,
+            on_by: OnBy::File,
+            opened_files: BTreeMap::new(),
             tree: Tree::default(),
             run: RunInfo::default(),
             timeline: None,
@@ -236,6 +251,8 @@ impl Model {
                 sort_by(Screen::Errors, "now"),
                 sort_by(Screen::Open, "open_for"),
                 sort_by(Screen::Threads(ProcessKey::default(), Comm::default()), "busy"),
+                sort_by(Screen::Files(Subject::All), "busy"),
+                sort_by(Screen::OnFile(Subject::All, FileKey::NoFile), "busy"),
             ],
             rows: Rows::default(),
         };
@@ -340,49 +357,6 @@ impl Model {
             .filter(|over| over.wanted.selection == wanted.selection && !over.columns.is_empty())
     }
 
-    /// What the user points at: the subject of the screen, or of the row that was selected by hand.
-    pub(crate) fn pointed_at(&self) -> (Subject, Option<CallKey>) {
-        let subject_of = |process: &ProcessRow| Subject::One(ProcessKey::of(process), process.comm);
-        let selected = self.cursor().selected.and(self.selected()).and_then(|entry| self.row(entry));
-        match (self.screen(), selected) {
-            (Screen::Call(subject, call), _) => (subject, Some(call)),
-            (Screen::Calls(subject), Some(Row::Call(call))) => (subject, Some(call.call)),
-            (Screen::Calls(subject), _) => (subject, None),
-            (Screen::Threads(key, comm), _) => (Subject::One(key, comm), None),
-            (_, Some(Row::Process(process))) => (subject_of(process), None),
-            (_, Some(Row::Error(process, call, _) | Row::Open(process, call, _))) => {
-                (subject_of(process), Some(call.call))
-            }
-            _ => (Subject::All, None),
-        }
-    }
-
-    /// How the path names a screen.
-    pub(crate) fn name_of(&self, screen: Screen) -> String {
-        match screen {
-            Screen::Processes => View::Processes.name().to_owned(),
-            Screen::Errors => View::Errors.name().to_owned(),
-            Screen::Open => View::Open.name().to_owned(),
-            Screen::OverTime(Subject::All, None) => "heat of all calls".to_owned(),
-            Screen::OverTime(..) => View::OverTime.name().to_owned(),
-            Screen::Health => View::Health.name().to_owned(),
-            Screen::Calls(Subject::All) => View::Calls.name().to_owned(),
-            Screen::Threads(..) => "threads".to_owned(),
-            Screen::Calls(Subject::One(key, comm)) => self
-                .shown
-                .processes
-                .iter()
-                .find(|process| ProcessKey::of(process) == key)
-                .map_or_else(|| columns::process_label_of(comm, key.pid()), columns::process_label),
-            Screen::Call(_, key) => self
-                .rows
-                .calls(&self.shown)
-                .iter()
-                .find(|call| call.call == key)
-                .map_or_else(|| syscalls::name(key).into_owned(), |call| call.name.clone()),
-        }
-    }
-
     /// Line of the table on which row `index` is: the heading of waiting rows takes a line too.
     pub(crate) fn line_of(&self, index: usize) -> usize {
         index + usize::from(index >= self.rows.waiting_from)
@@ -461,7 +435,8 @@ impl Model {
         let has_baseline = self.shown.baseline.is_some();
         let tables = View::ALL.map(Screen::first_of);
         let threads = Screen::Threads(ProcessKey::default(), Comm::default());
-        for screen in tables.into_iter().filter(|screen| !screen.is_page()).chain([threads]) {
+        let uses = Screen::OnFile(Subject::All, FileKey::NoFile);
+        for screen in tables.into_iter().filter(|screen| !screen.is_page()).chain([threads, uses]) {
             let sort = &mut self.sorts[screen.table()];
             sort.column = columns::counterpart(columns_of(screen, has_baseline), scope, sort.column);
         }
@@ -552,6 +527,7 @@ impl Model {
             sort: self.sort(),
             scope: self.scope,
             filter: &self.filter,
+            on_by: self.on_by,
             show_waiting: self.shows_waiting(),
             tree: (self.tree.is_shown && self.screen() == Screen::Processes).then_some(&self.tree.folded),
         };

@@ -1,5 +1,6 @@
 //! Which rows a screen has, in which order. Computed when figures, order or filter change, never per frame.
 
+mod files;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +11,11 @@ use rustc_hash::FxBuildHasher;
 
 use super::filter::Filter;
 use super::model::{Screen, Sort, Subject};
+use crate::by_file::{FileKey, FileRow, FileUse, OnBy};
 use crate::by_thread::{ThreadRow, threads_of};
 use crate::columns::{self, Column, Context, Rank, Row, Scope, SortKey};
-use crate::interval::{CallKey, examples, slowest};
+use crate::file::FileId;
+use crate::interval::{CallKey, OnFile, examples, on, slowest};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 pub(crate) use tree::{Branch, Tree};
@@ -56,6 +59,10 @@ pub(crate) enum RowKey {
     Open(ProcessKey, u32),
     /// A thread of the process of the screen.
     Thread(u32),
+    /// A file or peer.
+    File(FileKey),
+    /// A syscall of a process, as far as it was on the file of the screen.
+    Use(ProcessKey, CallKey),
 }
 
 /// Where the row is in the snapshot it was computed from.
@@ -66,6 +73,8 @@ enum Place {
     Error(usize, usize, usize),
     Open(usize, usize, usize),
     Thread(usize, usize),
+    File(usize),
+    Use(usize),
     /// A process and all below it.
     Sum(usize),
 }
@@ -107,6 +116,8 @@ pub(crate) struct Rows {
     pub(crate) branches: Vec<Branch>,
     calls: Calls,
     threads: Vec<ThreadRow>,
+    files: Vec<FileRow>,
+    uses: Vec<FileUse>,
     /// Folded parts of a tree.
     sums: Vec<ProcessRow>,
 }
@@ -138,6 +149,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) scope: Scope,
     /// Filter.
     pub(crate) filter: &'a Filter,
+    /// What makes a row of the files.
+    pub(crate) on_by: OnBy,
     /// Whether idle and waiting rows are wanted.
     pub(crate) show_waiting: bool,
     /// Whether processes stand under their parents, and whose descendants are folded into one row with them.
@@ -151,6 +164,9 @@ pub(crate) fn columns_of(screen: Screen, has_baseline: bool) -> &'static [Column
         Screen::Processes => &columns::PROCESSES_ON_SCREEN,
         Screen::Calls(_) | Screen::Call(..) => &columns::CALLS_ON_SCREEN,
         Screen::Threads(..) => &columns::THREADS,
+        Screen::Files(Subject::All) => &columns::FILES_OF_ALL,
+        Screen::Files(_) => &columns::FILES,
+        Screen::OnFile(..) => &columns::USES,
         Screen::Errors => &columns::ERRNOS,
         Screen::Open => &columns::OPEN_CALLS,
         Screen::OverTime(..) | Screen::Health => &[],
@@ -163,9 +179,12 @@ impl Rows {
         let mut rows = Self::default();
         let entries = match choice.screen {
             Screen::Processes => rows.processes(snapshot, choice.filter),
-            Screen::Calls(subject) | Screen::Call(subject, _) | Screen::OverTime(subject, Some(_)) => {
-                rows.calls_of(snapshot, subject, choice.filter)
+            Screen::Calls(subject) | Screen::OverTime(subject, Some(_)) => {
+                rows.calls_of(snapshot, subject, None, choice.filter)
             }
+            Screen::Call(subject, call) => rows.calls_of(snapshot, subject, Some(call), choice.filter),
+            Screen::Files(subject) => rows.files(snapshot, choice, subject),
+            Screen::OnFile(subject, file) => rows.uses(snapshot, choice, subject, file),
             Screen::Threads(key, _) => rows.threads(snapshot, key, choice.filter),
             Screen::Errors => rows.errors(snapshot, choice.filter),
             Screen::Open => rows.open_calls(snapshot, choice.filter),
@@ -188,8 +207,15 @@ impl Rows {
         entries
     }
 
-    fn calls_of(&mut self, snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Vec<Entry> {
-        self.calls = calls_of(snapshot, subject, filter);
+    /// `detailed` is the call of which everything is to be seen.
+    fn calls_of(
+        &mut self,
+        snapshot: &Snapshot,
+        subject: Subject,
+        detailed: Option<CallKey>,
+        filter: &Filter,
+    ) -> Vec<Entry> {
+        self.calls = calls_of(snapshot, subject, detailed, filter);
         let process = match self.calls {
             Calls::Of(index) => snapshot.processes.get(index),
             _ => None,
@@ -306,6 +332,12 @@ impl Rows {
             Place::Thread(process, thread) => {
                 Some(Row::Thread(snapshot.processes.get(process)?, self.threads.get(thread)?))
             }
+            Place::File(index) => self.files.get(index).map(Row::File),
+            Place::Use(index) => {
+                let by = self.uses.get(index)?;
+                let process = snapshot.processes.get(by.place.0)?;
+                Some(Row::Use(process, process.calls.get(by.place.1)?, &by.figures))
+            }
             Place::Call(index) => self.calls(snapshot).get(index).map(Row::Call),
             Place::Error(process, call, errno) => {
                 let process = snapshot.processes.get(process)?;
@@ -357,7 +389,7 @@ fn errnos_of(snapshot: &Snapshot, places: impl Iterator<Item = Place>) -> Vec<Hi
     sums
 }
 
-fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
+fn calls_of(snapshot: &Snapshot, subject: Subject, detailed: Option<CallKey>, filter: &Filter) -> Calls {
     match subject {
         Subject::One(key, _) => snapshot
             .processes
@@ -366,7 +398,8 @@ fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
             .map_or(Calls::Gone, Calls::Of),
         Subject::All => {
             let mut merged: BTreeMap<CallKey, CallRow> = BTreeMap::new();
-            for process in snapshot.processes.iter().filter(|process| filter.fits_member(process)) {
+            let members = || snapshot.processes.iter().filter(|process| filter.fits_member(process));
+            for process in members() {
                 for call in &process.calls {
                     merged
                         .entry(call.call)
@@ -383,11 +416,29 @@ fn calls_of(snapshot: &Snapshot, subject: Subject, filter: &Filter) -> Calls {
                 // A call of many processes is made by too many threads to say which.
                 call.threads = Arc::default();
                 call.recent_threads = Arc::default();
+                call.on = match detailed {
+                    Some(key) if key == call.call => on_of(members(), key),
+                    _ => Arc::default(),
+                };
+                call.recent_on = Arc::default();
                 call.in_flight.sort_by_key(|open| (open.enter_ns, open.tid));
             }
             Calls::Merged(merged)
         }
     }
+}
+
+/// What calls of one kind were on, whosever they are.
+fn on_of<'a>(processes: impl Iterator<Item = &'a ProcessRow>, key: CallKey) -> Arc<[OnFile]> {
+    let mut sums: BTreeMap<FileId, OnFile> = BTreeMap::new();
+    for row in
+        processes.flat_map(|row| &row.calls).filter(|call| call.call == key).flat_map(|call| call.on.iter())
+    {
+        sums.entry(row.file).and_modify(|sum| sum.merge(row)).or_insert_with(|| row.clone());
+    }
+    let mut rows: Arc<[OnFile]> = sums.into_values().collect();
+    on::limit(&mut rows);
+    rows
 }
 
 fn add_call(sum: &mut CallRow, call: &CallRow) {

@@ -12,7 +12,7 @@ use super::compare;
 use super::fixture;
 use super::keys::{self, Mode};
 use super::message::{Command, Control, Effect, Exit, Message, View};
-use super::model::{Model, Overlay, Screen};
+use super::model::{Model, Overlay, Screen, Subject};
 use super::rows::RowKey;
 use super::theme::Theme;
 use super::update::update;
@@ -25,6 +25,7 @@ use crate::timeline::{Motion, Timeline, Transport};
 
 mod doing;
 mod errors;
+mod files;
 mod findings;
 mod header;
 mod health;
@@ -472,13 +473,18 @@ fn model_in(mode: Mode, origin: Origin) -> Model {
 fn every_key_of_the_table_does_something_wherever_it_is_bound() {
     let mut walked = 0;
     for origin in [Origin::Live, Origin::Replay] {
-        for mode in Mode::ALL {
+        for (mode, start) in
+            Mode::ALL.map(|mode| (mode, None)).into_iter().chain([(Mode::Table, Some(View::Files))])
+        {
             for binding in keys::bindings(mode, origin) {
                 for key in binding.keys {
-                    let mut model = model_in(mode, origin);
+                    let mut model =
+                        if start.is_some() { files::among_files(origin) } else { model_in(mode, origin) };
                     // What is already as the key wants it shows nothing; start from elsewhere.
                     match binding.command {
-                        Command::View(View::Processes) => send(&mut model, Command::View(View::Errors)),
+                        Command::View(view) if start == Some(view) || view == View::Processes => {
+                            send(&mut model, Command::View(View::Errors));
+                        }
                         Command::Unzero => send(&mut model, Command::Zero),
                         Command::SortBy("busy") => send(&mut model, Command::SortBy("max")),
                         _ => {}

@@ -138,6 +138,14 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
             (Subject::All, None) => model.show_view(View::OverTime),
             (subject, call) => model.open(Screen::OverTime(subject, call)),
         },
+        // Of a call that is pointed at, its process's.
+        Command::View(View::Files) => match model.pointed_at() {
+            (Subject::All, _) => model.show_view(View::Files),
+            _ if matches!(model.screen(), Screen::Files(_) | Screen::OnFile(..)) => {
+                model.show_view(View::Files);
+            }
+            (subject, _) => model.open(Screen::Files(subject)),
+        },
         Command::View(view) => model.show_view(view),
         Command::NextView(by) => {
             let at = View::ALL.iter().position(|&view| view == model.view).unwrap_or(0);
@@ -158,6 +166,9 @@ pub(super) fn on_screen(model: &mut Model, command: Command) {
         Command::Invert => {
             let sort = model.sort();
             model.set_sort(Sort { inverted: !sort.inverted, ..sort });
+        }
+        Command::NextGroup if matches!(model.screen(), Screen::Files(_) | Screen::OnFile(..)) => {
+            model.toggle_peers();
         }
         Command::NextGroup => match model.group {
             By::Process if !model.tree.is_shown => model.show_tree(),
@@ -225,9 +236,16 @@ fn open_threads(model: &mut Model) -> Result<(), &'static str> {
     let (key, comm) = match (model.screen(), selected) {
         (Screen::Threads(..), _) => return Err("these are the threads"),
         (Screen::Calls(Subject::One(key, comm)), _) => (key, comm),
-        (_, Some(Row::Process(process) | Row::Error(process, ..) | Row::Open(process, ..))) => {
-            (ProcessKey::of(process), process.comm)
-        }
+        (
+            _,
+            Some(
+                Row::Process(process)
+                | Row::Error(process, ..)
+                | Row::Open(process, ..)
+                | Row::Use(process, ..),
+            ),
+        ) => (ProcessKey::of(process), process.comm),
+        (Screen::Files(Subject::One(key, comm)), _) => (key, comm),
         _ => return Err("threads are those of one process: select one"),
     };
     if key.process().is_none() {
@@ -256,9 +274,15 @@ fn open_selected(model: &mut Model) {
             Screen::Calls(Subject::One(key, process.comm))
         }
         (RowKey::Call(call), Screen::Calls(subject), _) => Screen::Call(subject, call),
-        (_, _, Some(Row::Error(process, call, _) | Row::Open(process, call, _))) => {
-            Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call.call)
+        (RowKey::File(key), Screen::Files(subject), Some(Row::File(file))) => {
+            let label = file.label();
+            return model.open_file(subject, key, label);
         }
+        (
+            _,
+            _,
+            Some(Row::Error(process, call, _) | Row::Open(process, call, _) | Row::Use(process, call, _)),
+        ) => Screen::Call(Subject::One(ProcessKey::of(process), process.comm), call.call),
         (_, Screen::Threads(key, comm), Some(Row::Thread(process, thread))) => {
             let Some(call) = thread.now.as_ref().and_then(|(index, _)| process.calls.get(*index)) else {
                 model.told = Some("this thread is in no call now".to_owned());

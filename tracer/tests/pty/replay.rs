@@ -42,7 +42,7 @@ fn every_way_along_the_axis_and_out() {
     terminal.press_and_see("\x7f\r", "00:20 of 00:40");
     terminal.press_and_see("i", "since start");
     terminal.wait_for_text(&grouped(recorded.calls(20) - 100));
-    terminal.press_and_see("i", "last 1.00 s");
+    terminal.press_and_see("i", "CALLS/s");
 
     terminal.press_and_see("}}}", "paused, 8x");
     terminal.press_and_see(" ", "playing 8x");

@@ -1,13 +1,15 @@
-//! What JSON Lines say of the files that calls were on.
+//! What JSON Lines say of the files that calls were on, and of the peers that they led to.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::is_false;
 use super::name::{Name, hex_of_no_text};
+use super::{Total, is_false};
+use crate::by_file::{FileRow, OnBy, What};
 use crate::file::{FileId, Known, Names};
 use crate::interval::{On, OnFile};
+use crate::syscalls;
 
 /// A file, and what it is called.
 #[derive(Serialize)]
@@ -93,6 +95,108 @@ impl<'a> OnLine<'a> {
             max_ns: row.max_ns,
             p99_ns: row.quantile_ns(0.99),
             bytes: row.bytes,
+        }
+    }
+}
+
+/// All calls on one file or to one peer, or what is left of others.
+#[derive(Serialize)]
+pub(super) struct FileLine<'a> {
+    #[serde(flatten)]
+    total: Total,
+    /// `file` or `peer`.
+    by: &'static str,
+    /// `file`, `peer`, `other_files`, `unknown_peer`, `no_peer` or `no_file`.
+    what: &'static str,
+    /// Where figures of several hosts were put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(flatten)]
+    file: Option<FileFields<'a>>,
+    #[serde(flatten)]
+    peer: Option<PeerFields<'a>>,
+    calls: u64,
+    errors: u64,
+    in_flight: u64,
+    total_ns: u64,
+    max_ns: Option<u64>,
+    p50_ns: Option<u64>,
+    p99_ns: Option<u64>,
+    bytes: u64,
+    /// Over the whole time, in bytes.
+    bytes_per_s: u64,
+    /// Which calls, most frequent first.
+    syscalls: Vec<SyscallCount>,
+    /// Whose, most frequent first.
+    processes: Vec<ProcessCount>,
+}
+
+#[derive(Serialize)]
+struct PeerFields<'a> {
+    /// `10.0.0.9:*` for all ports that clients get by chance; `null` where only the process is known.
+    peer: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_process: Option<PeerProcess>,
+    /// It was other processes too.
+    #[serde(skip_serializing_if = "is_false")]
+    other_processes: bool,
+}
+
+#[derive(Serialize)]
+struct SyscallCount {
+    syscall: Cow<'static, str>,
+    calls: u64,
+}
+
+#[derive(Serialize)]
+struct ProcessCount {
+    #[serde(flatten)]
+    name: Name,
+    calls: u64,
+}
+
+impl<'a> FileLine<'a> {
+    pub(super) fn new(total: Total, by: OnBy, row: &'a FileRow, elapsed_ns: u64) -> Self {
+        let (figures, all) = (&row.figures, &row.figures.all);
+        let (what, file, peer) = match &row.what {
+            What::File { file, fd, names } => ("file", Some(FileFields::new(*file, *fd, names)), None),
+            What::Peer { name, process, has_others } => {
+                let peer = PeerFields {
+                    peer: (!name.is_empty()).then(|| String::from_utf8_lossy(name)),
+                    peer_process: process.map(|(pid, comm)| PeerProcess { pid, name: Name::new(comm) }),
+                    other_processes: *has_others,
+                };
+                ("peer", None, Some(peer))
+            }
+            What::OtherFiles => ("other_files", None, None),
+            What::UnknownPeer => ("unknown_peer", None, None),
+            What::NoPeer => ("no_peer", None, None),
+            What::NoFile => ("no_file", None, None),
+        };
+        let syscalls = row.calls.iter();
+        let processes = row.comms.iter();
+        Self {
+            total,
+            by: if by == OnBy::Peer { "peer" } else { "file" },
+            what,
+            host: row.host.as_deref(),
+            file,
+            peer,
+            calls: all.calls,
+            errors: all.errors,
+            in_flight: all.in_flight,
+            total_ns: all.total_ns,
+            max_ns: (!figures.latencies.is_empty()).then_some(all.max_ns),
+            p50_ns: figures.quantile_ns(0.5),
+            p99_ns: figures.quantile_ns(0.99),
+            bytes: all.sizes.bytes,
+            bytes_per_s: (all.sizes.bytes as f64 * 1e9 / elapsed_ns.max(1) as f64) as u64,
+            syscalls: syscalls
+                .map(|&(call, calls)| SyscallCount { syscall: syscalls::name(call), calls })
+                .collect(),
+            processes: processes
+                .map(|&(comm, calls)| ProcessCount { name: Name::new(comm), calls })
+                .collect(),
         }
     }
 }

@@ -144,6 +144,7 @@ fn folded_processes_say_how_many_they_are() {
                 recent_threads: Arc::default(),
                 threads: Arc::default(),
                 on: Arc::default(),
+                recent_on: Arc::default(),
             }],
             ..ProcessRow::default()
         }],

@@ -3,28 +3,31 @@
 //! ```text
 //! filter = word {blank word}
 //! word   = ["!"] [field ":"] value {"," value}
-//! field  = "pid" | "comm" | "sys" | "err" | "lat"
+//! field  = "pid" | "comm" | "sys" | "err" | "lat" | "on"
 //! ```
 //!
-//! A plain word is a part of a name, of a PID, of a syscall or of an errno. What has blanks in it stands between double
+//! A plain word is a part of a name, of a PID, of a syscall or of an errno; among files, of theirs too. What has blanks in it stands between double
 //! quotes. Of several values one must fit, of several words all. `!` hides every row that the word fits.
 
+mod files;
 mod parse;
 
 pub use parse::Problem;
 
+use crate::file::Names;
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
 use crate::syscalls::{self, Class, errno};
 
 /// The language, for help and manual: what can be typed, and what it finds.
-pub const LANGUAGE: [(&str, &str); 8] = [
-    ("nginx", "a part of a name, a PID, a syscall or an errno"),
+pub const LANGUAGE: [(&str, &str); 9] = [
+    ("nginx", "a part of a name, a PID, a syscall or an errno, among files of theirs"),
     ("pid:7,12", "these processes"),
     ("comm:sshd", "processes with this in their name; comm:\"Web Content\" with a blank in it"),
     ("sys:openat,%net", "calls with this in their name, or of a class of strace"),
     ("err:ENOENT", "calls that failed with it; err:2 and err:ENO do too"),
     ("lat:>10ms", "calls whose p99, or age while open, is longer; lat:<1ms shorter"),
+    ("on:/var/log", "calls on a file or peer with this in its name, and processes that make such"),
     ("!comm:sshd", "what does not fit the word"),
     ("sys:%file err:ENOENT", "all words must fit, sys: err: and lat: the same call"),
 ];
@@ -53,6 +56,7 @@ enum Field {
     Call,
     Errno,
     Latency,
+    On,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +136,7 @@ impl Filter {
                 Field::Any => term.fits_comm(name) || term.has(|value| value.is_in(&tid.to_string())),
                 Field::Pid => term.has(|value| *value == Value::Pid(tid)),
                 Field::Comm => term.fits_comm(name),
-                Field::Call | Field::Errno | Field::Latency => false,
+                Field::Call | Field::Errno | Field::Latency | Field::On => false,
             };
             let fits = is_it || term.fits_process(process) || now.is_some_and(|call| term.fits_call(call));
             fits != term.excludes
@@ -145,6 +149,7 @@ impl Filter {
             let fits = term.fits_process(process)
                 || term.fits_name(call)
                 || term.fits_latency(call)
+                || term.fits_on(call)
                 || term.fits_errno(errno.errno);
             fits != term.excludes
         })
@@ -163,7 +168,7 @@ impl Term {
             }
             Field::Pid => self.has(|value| *value == Value::Pid(process.id.pid)),
             Field::Comm => self.fits_comm(process.comm),
-            Field::Call | Field::Errno | Field::Latency => false,
+            Field::Call | Field::Errno | Field::Latency | Field::On => false,
         }
     }
 
@@ -175,6 +180,7 @@ impl Term {
     fn fits_call(&self, call: &CallRow) -> bool {
         self.fits_name(call)
             || self.fits_latency(call)
+            || self.fits_on(call)
             || call.errnos.iter().any(|errno| self.fits_errno(errno.errno))
     }
 
@@ -191,6 +197,20 @@ impl Term {
             })
     }
 
+    fn fits_on(&self, call: &CallRow) -> bool {
+        let is_it = |names: &Names, file| {
+            let label = names.label(file).to_lowercase();
+            self.has(|value| value.is_in(&label))
+        };
+        self.field == Field::On
+            && (call.on.iter().any(|row| is_it(&row.names, row.file))
+                || call
+                    .in_flight
+                    .iter()
+                    .filter_map(|open| open.on.as_ref())
+                    .any(|on| is_it(&on.names, on.file)))
+    }
+
     fn fits_errno(&self, number: u16) -> bool {
         matches!(self.field, Field::Any | Field::Errno)
             && self.has(|value| match value {
@@ -204,7 +224,11 @@ impl Term {
             return false;
         }
         let open_ns = (call.stats.in_flight > 0).then_some(call.stats.oldest_in_flight_ns);
-        let Some(ns) = call.stats.quantile_ns(0.99).max(open_ns) else { return false };
+        self.fits_ns(call.stats.quantile_ns(0.99).max(open_ns))
+    }
+
+    fn fits_ns(&self, ns: Option<u64>) -> bool {
+        let Some(ns) = ns else { return false };
         self.has(|value| match value {
             Value::SlowerThan(limit) => ns > *limit,
             Value::FasterThan(limit) => ns < *limit,

@@ -11,12 +11,13 @@ use crate::interval::CallKey;
 use crate::syscalls::{self, Class, errno};
 
 /// Fields by the name that stands before the colon.
-const FIELDS: [(&str, Field); 5] = [
+const FIELDS: [(&str, Field); 6] = [
     ("pid", Field::Pid),
     ("comm", Field::Comm),
     ("sys", Field::Call),
     ("err", Field::Errno),
     ("lat", Field::Latency),
+    ("on", Field::On),
 ];
 
 /// Numbers below which every named syscall lies.
@@ -74,7 +75,7 @@ fn term(word: &str) -> Result<Option<Term>, String> {
         if is_abi || name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase()) {
             return Ok(anywhere(excludes, &lower));
         }
-        return Err(format!("no field {}: there are pid comm sys err lat", safe_text(name.as_bytes())));
+        return Err(format!("no field {}: there are pid comm sys err lat on", safe_text(name.as_bytes())));
     };
     let items = value.split(',').filter(|item| !item.is_empty());
     let values = items.map(|item| read(*field, item)).collect::<Result<Vec<_>, _>>()?;
@@ -89,7 +90,7 @@ fn anywhere(excludes: bool, needle: &str) -> Option<Term> {
 fn read(field: Field, item: &str) -> Result<Value, String> {
     let shown = safe_text(item.as_bytes());
     match field {
-        Field::Any | Field::Comm => Ok(Value::Part(item.to_owned())),
+        Field::Any | Field::Comm | Field::On => Ok(Value::Part(item.to_owned())),
         Field::Pid => parse_pid(item).map(Value::Pid).map_err(|_| format!("{shown} is no process id")),
         Field::Call if item.starts_with('%') => Class::parse(item).map(Value::Class).ok_or_else(|| {
             format!("no class {shown}: there are %file %net %desc %process and strace's others")

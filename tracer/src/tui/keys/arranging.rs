@@ -14,7 +14,7 @@ pub(super) static ARRANGING: &[Binding] = &[
         origins: EVERY,
         label: "t F5",
         footer: None,
-        help: "processes as a tree, taken together by name, by cgroup (a unit, a container), one by one",
+        help: "processes as a tree, taken together by name, by cgroup (a unit, a container), one by one; files by peer",
         command: Command::NextGroup,
     },
     Binding {

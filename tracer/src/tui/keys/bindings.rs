@@ -16,7 +16,7 @@ pub(super) static DOING: &[Binding] = &[
         origins: EVERY,
         label: "Enter",
         footer: Some(("Enter", "open")),
-        help: "open the selected row: a process, a syscall, the call that a thread is in",
+        help: "open the selected row: a process, a syscall, a file, the call that a thread is in",
         command: Command::Open,
     },
     Binding {
@@ -241,7 +241,7 @@ pub(super) static DOING: &[Binding] = &[
         origins: EVERY,
         label: "/ F4",
         footer: Some(("/", "filter")),
-        help: "filter by words or pid: comm: sys: err:, ! before one excludes",
+        help: "filter by words or pid: comm: sys: err: on:, ! before one excludes",
         command: Command::OpenFilter,
     },
     Binding {
@@ -477,6 +477,15 @@ pub(super) static DOING: &[Binding] = &[
         footer: None,
         help: "health: what is lost, what tracing costs, what to know of these figures",
         command: Command::View(View::Health),
+    },
+    Binding {
+        keys: &[char('7')],
+        modes: SCREENS,
+        origins: EVERY,
+        label: "7",
+        footer: None,
+        help: "files, sockets and pipes that calls of what is selected, or of everything, are on; t: peers",
+        command: Command::View(View::Files),
     },
     Binding {
         keys: &[char('z')],

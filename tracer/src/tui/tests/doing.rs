@@ -103,7 +103,7 @@ fn the_command_line_traces_what_is_selected() {
 #[test]
 fn every_command_line_that_can_be_copied_is_one() {
     for view in View::ALL {
-        let mut model = incident();
+        let mut model = model_of(fixture::with_files());
         send(&mut model, Command::View(view));
         for index in 0..model.rows.entries.len() {
             model.select(index, true);

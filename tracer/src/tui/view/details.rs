@@ -36,7 +36,14 @@ fn pieces(model: &Model) -> Vec<Piece> {
     if screen == Screen::Processes {
         return standing(model).map_or_else(Vec::new, |text| vec![Piece::new(text, theme.plain(), 0)]);
     }
-    let (Screen::Calls(Subject::One(key, _)) | Screen::Threads(key, _)) = screen else { return Vec::new() };
+    if let Screen::OnFile(_, key) = screen {
+        return vec![Piece::new(format!(" on {}", model.file_label(key)), theme.plain(), 0)];
+    }
+    let (Screen::Calls(Subject::One(key, _)) | Screen::Files(Subject::One(key, _)) | Screen::Threads(key, _)) =
+        screen
+    else {
+        return Vec::new();
+    };
     let process = model.shown.processes.iter().find(|process| ProcessKey::of(process) == key);
     let Some((process, who)) = process.and_then(|process| Some((process, process.who.as_ref()?))) else {
         return Vec::new();

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::{Piece, justified, put, scrub};
+use crate::by_file::OnBy;
 use crate::columns::Scope;
 use crate::group::By;
 use crate::human;
@@ -131,6 +132,9 @@ pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
     let group = match model.group {
         By::Comm => Some("by name"),
         By::Cgroup => Some("by cgroup"),
+        _ if matches!(model.screen(), Screen::Files(_) | Screen::OnFile(..)) => {
+            (model.on_by == OnBy::Peer).then_some("by peer")
+        }
         _ if model.tree.is_shown => Some("as a tree"),
         _ => None,
     };
@@ -138,8 +142,10 @@ pub(super) fn draw_path(model: &Model, buffer: &mut Buffer, area: Rect) {
     match model.scope {
         Scope::Interval => {
             let span = format!("last {}", human::duration(model.shown.recent_ns));
-            right.push(Piece::new(span, theme.dim(), 4));
-            right.push(Piece::new(format!("latency {since}"), style, if from_zero { 1 } else { 6 }));
+            // That rates are of a second is what anybody expects: it gives way to the views.
+            let is_expected = (900_000_000..1_100_000_000).contains(&model.shown.recent_ns);
+            right.push(Piece::new(span, theme.dim(), if is_expected { 6 } else { 4 }));
+            right.push(Piece::new(format!("latency {since}"), style, if from_zero { 1 } else { 7 }));
         }
         Scope::Total => right.push(Piece::new(since, style, if from_zero { 1 } else { 4 })),
     }
@@ -153,6 +159,13 @@ fn path_of(model: &Model) -> String {
         // Screens that were skipped on the way.
         let from_table = matches!(before, Some(Screen::Processes | Screen::Errors | Screen::Open));
         if let (Screen::Call(subject, _) | Screen::OverTime(subject, _), true) = (screen, from_table) {
+            names.push(model.name_of(Screen::Calls(subject)));
+        }
+        let from_file = matches!(before, Some(Screen::OnFile(Subject::All, _)));
+        if let (Screen::Call(subject, _), true) = (screen, from_file) {
+            names.push(model.name_of(Screen::Calls(subject)));
+        }
+        if let (Screen::Files(subject @ Subject::One(..)), true) = (screen, from_table) {
             names.push(model.name_of(Screen::Calls(subject)));
         }
         if let (Screen::Threads(key, comm), true) = (screen, from_table) {

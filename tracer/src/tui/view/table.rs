@@ -1,4 +1,4 @@
-//! The tables of processes, syscalls and errors.
+//! The tables: processes, syscalls, errors, open calls, threads, files.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -104,6 +104,8 @@ fn heading(model: &Model, width: usize) -> String {
     let what = match model.screen() {
         Screen::Processes => "idle, ended or waiting by design",
         Screen::Errors => "expected errors",
+        Screen::Files(_) => "idle, waiting by design, or not told apart",
+        Screen::OnFile(..) => "idle or waiting by design",
         _ => "waiting by design",
     };
     let (number, key) = match rows.waiting_hidden {
@@ -153,6 +155,10 @@ fn why_empty(model: &Model) -> String {
         Screen::Threads(..) => {
             "no thread was told apart, or the process ended and was summed up (Esc goes back)".to_owned()
         }
+        Screen::Files(_) => {
+            "no call was on a file that is known; calls need their arguments for it (--args)".to_owned()
+        }
+        Screen::OnFile(..) => "no calls on it that are told apart any more (Esc goes back)".to_owned(),
         Screen::Calls(_) | Screen::Call(..) | Screen::OverTime(..) | Screen::Health => {
             "no calls: none was seen yet, or the process ended and was summed up (Esc goes back)".to_owned()
         }

@@ -131,7 +131,7 @@ pub(super) fn slowest(model: &Model, call: &CallRow) -> List {
 
 /// What its calls were on: the files and peers on which most time was spent first.
 pub(super) fn on(model: &Model, call: &CallRow) -> List {
-    let mut rows: Vec<&OnFile> = call.on.iter().collect();
+    let mut rows: Vec<&OnFile> = call.on.iter().filter(|row| row.calls > 0).collect();
     rows.sort_by_key(|row| (std::cmp::Reverse(row.total_ns), row.file));
     let has_errors = rows.iter().any(|row| row.errors > 0);
     let moves = rows.iter().any(|row| row.bytes > 0);
