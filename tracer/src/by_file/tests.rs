@@ -48,7 +48,6 @@ proptest! {
         for snapshot in [since(&latest, &zero), latest, zero] {
             for by in [OnBy::File, OnBy::Peer] {
                 let rows = files(&snapshot, by, |_| true);
-                // Of the moment since, there is no such sum where a process called only before.
                 prop_assert_eq!(all_of(rows.iter().map(|row| &row.figures)), sums(&snapshot.all));
                 for row in &rows {
                     let uses = uses(&snapshot, by, |_| true, row.key);

@@ -15,7 +15,9 @@ pub fn fit(text: &str, width: usize, align: Align) -> String {
         // Its characters are one cell wide each.
         return text.chars().skip(text.chars().count() - width).collect();
     }
-    if has > width && align == Align::End {
+    // What stands in brackets behind a name, whose process it is, gives way before the name does.
+    let has_room = |name: &str| name.width() < width;
+    if has > width && align == Align::End && !text.rsplit_once(" (").is_some_and(|(name, _)| has_room(name)) {
         let cut = clip_front(text, width);
         let blank = " ".repeat(width.saturating_sub(cut.width()));
         return cut + &blank;
@@ -162,6 +164,8 @@ mod tests {
         assert_eq!(fit("/var/log/syslog", 8, Align::End), "…/syslog");
         assert_eq!(fit("日本語", 4, Align::End), "…語 ");
         assert_eq!(fit("a", 3, Align::End), "a  ");
+        assert_eq!(fit("10.0.0.5:80 (nginx 7)", 16, Align::End), "10.0.0.5:80 (ng…");
+        assert_eq!(fit("a -> 10.0.0.5:80 (nginx 7)", 12, Align::End), "…0 (nginx 7)");
         assert_eq!((fit("abc", 1, Align::End), fit("abc", 0, Align::End)), ("…".into(), String::new()));
         assert_eq!(fit("▁▂▃█", 2, Align::Newest), "▃█");
         assert_eq!(fit("█", 3, Align::Newest), "  █");
