@@ -1,16 +1,19 @@
 //! What calls are on: exactly the file that was behind the descriptor, by its name, however often the number is reused.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::oracle::Reach;
+use crate::oracle::{OracleLedger, Reach};
 use crate::recording::Place;
 use crate::report::{On, PeerProcess, Report};
-use crate::tool::{Family, oracle_command, run, trace, tracer};
+use crate::tool::{Family, oracle_command, run, tell, trace, tracer};
 
 const READV: i64 = 19;
+const PREADV: i64 = 295;
 const CLOSE: i64 = 3;
 const OPENAT2: i64 = 437;
 const SENDTO: i64 = 44;
@@ -219,6 +222,81 @@ both_families! {
         let names: Vec<_> = opens.iter().map(|row| (row.name.clone(), row.calls)).collect();
         let at = |below: &str| Some(place.join(below).to_str().expect("text").trim_end_matches('/').to_owned());
         assert!(names.contains(&(at(""), files + 1)) && names.contains(&(at("below"), files)), "{names:?}");
+    }
+}
+
+both_families! {
+    /// Of a process with 100,000 descriptors (or, where none may have so many, several that have them together), among them as many pipes and sockets as files: every call is counted on the
+    /// right one of them, no name is wrong, and nothing is spilled while somebody looks at them.
+    a_hundred_thousand_descriptors(family) {
+        let open = 100_000;
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let (files, rounds) = (100, 12);
+        let mut paths = BTreeMap::new();
+        for index in 0..files {
+            let path = place.join(format!("file{index}"));
+            fs::write(&path, "0123456789").expect("a new file");
+            paths.insert(fs::metadata(&path).expect("it is there").ino(), path);
+        }
+        let command = oracle_command(&["many", place.to_str().expect("text"), &open.to_string()]);
+        let finished = trace(family, &[], &command);
+        let (report, oracle) = (finished.report(), finished.oracle());
+        let (each, children) = (oracle.fact("open"), oracle.fact("children"));
+        assert!(each * (1 + children) > open, "{each} in each of {}", 1 + children);
+        let holders: Vec<u64> = (0..children).map(|index| oracle.fact(&format!("child{index}"))).chain([oracle.pid.into()]).collect();
+        oracle.assert_equals(&report, family, Reach::Command);
+        if !family.is_exact_here() {
+            return;
+        }
+        assert_eq!(report.ledger().get("spilled"), 0, "the rings were emptied in time");
+        let (rows, calls) = on(&report, PREADV);
+        assert_eq!((calls, rows.len()), (files * rounds, paths.len()));
+        for (&inode, path) in &paths {
+            let row = of_inode(&rows, inode);
+            assert_eq!((row.calls, row.other_names), (rounds, false), "{row:?}");
+            assert_eq!(row.name.as_deref(), path.to_str(), "{row:?}");
+        }
+        let (rows, calls) = on(&report, READV);
+        assert_eq!((calls, rows.len() as u64), (2 * files * rounds, 2 * files));
+        for row in &rows {
+            let name = if row.kind == "pipe" { format!("pipe:[{}]", row.inode) } else { "unix".to_owned() };
+            let is_right = |process: &PeerProcess| holders.contains(&process.pid.into());
+            assert!(row.peer_process.as_ref().is_none_or(is_right), "{row:?}");
+            assert_eq!((row.calls, row.bytes, row.other_names), (rounds, rounds, false), "{row:?}");
+            assert_eq!(row.name, Some(name), "{row:?}");
+        }
+        let named = rows.iter().filter(|row| row.peer_process.is_some()).count();
+        tell(&format!(
+            "{each} descriptors in each of {} processes: {named} of {} pipes and sockets name the process at the other end",
+            1 + children,
+            rows.len()
+        ));
+    }
+}
+
+/// The rows of messages over unix sockets: the name of the path in this directory, and the process, at the other end.
+pub(crate) fn assert_unix_peers(report: &Report, oracle: &OracleLedger, place: &Path, child: u32) {
+    let (rows, _) = on(report, SENDTO);
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    let path = place.join("socket");
+    for (socket, address) in [("pair", None), ("connected", path.to_str())] {
+        let row = rows.iter().find(|row| row.inode == oracle.fact(socket)).expect("the socket's row");
+        assert_eq!((row.name.as_deref(), row.peer.as_deref()), (Some("unix"), address), "{row:?}");
+        let process = row.peer_process.as_ref().unwrap_or_else(|| panic!("no peer: {row:?}"));
+        assert_eq!((process.pid, &*process.comm), (child, "oracle"), "{row:?}");
+    }
+}
+
+both_families! {
+    /// The process at the other end of a unix socket, whether that has a path or not.
+    unix_sockets_have_their_peers(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let finished = trace(family, &[], &oracle_command(&["unix", place.to_str().expect("text"), "500"]));
+        let (report, oracle) = (finished.report(), finished.oracle());
+        oracle.assert_equals(&report, family, Reach::Command);
+        assert_unix_peers(&report, &oracle, &place, oracle.fact("child") as u32);
     }
 }
 

@@ -1,5 +1,8 @@
-//! Processes of another PID namespace, and the tracer in one, as in a container.
+//! Processes of other namespaces, as in a container.
 
+use std::fs;
+
+use crate::files::assert_unix_peers;
 use crate::oracle::Reach;
 use crate::report::{Process, Scope};
 use crate::tool::{Family, oracle_command, require_program, trace};
@@ -28,5 +31,19 @@ both_families! {
         let others = report.processes.iter().filter(|line| line.pid != inside.pid);
         assert!(others.clone().count() > 0 && others.into_iter().all(|line| line.ns_pid.is_none()), "unshare itself");
         ledger.assert_rows(&report, family, Reach::Command, |pid| pid == inside.pid);
+    }
+}
+
+both_families! {
+    /// Unix sockets of another network namespace have their peers: that namespace is asked.
+    unix_peers_in_another_network(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let unshare = require_program("unshare").to_str().expect("a path of text").to_owned();
+        let oracle = oracle_command(&["unix", place.to_str().expect("text"), "50"]);
+        let command: Vec<String> = [unshare, "--net".to_owned()].into_iter().chain(oracle).collect();
+        let finished = trace(family, &[], &command);
+        let (report, oracle) = (finished.report(), finished.oracle());
+        assert_unix_peers(&report, &oracle, &place, oracle.fact("child") as u32);
     }
 }

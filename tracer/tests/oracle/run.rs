@@ -13,7 +13,7 @@ const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
+       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS
 ";
 
@@ -118,9 +118,14 @@ pub(crate) fn main() -> ExitCode {
         "stuck" => timing::stuck(&mut tally, args.number(3)),
         "files" => files::files(&mut tally, args.number(1000)),
         "ring" => files::ring(&mut tally, args.number(100)),
-        "opens" => {
-            let Some(place) = args.0.next() else { usage("opens needs a directory") };
-            files::opens(&mut tally, place.as_ref(), args.number(100));
+        mode @ ("opens" | "many" | "unix") => {
+            let Some(place) = args.0.next() else { usage(&format!("{mode} needs a directory")) };
+            let make = match mode {
+                "opens" => files::opens,
+                "many" => files::many,
+                _ => files::unix,
+            };
+            make(&mut tally, place.as_ref(), args.number(100));
         }
         "blocked" => blocked::blocked(&mut tally, args.number(64)),
         "paced" => timing::paced(&mut tally, args.number(2), args.number(1_000_000), args.number(5.0)),

@@ -98,7 +98,7 @@ fn reap(tally: &mut Tally, (pid, mut reader): (u32, PipeReader)) {
 }
 
 /// Waits until child `pid` is gone.
-fn reap_silent(pid: u32) {
+pub(crate) fn reap_silent(pid: u32) {
     let reaped = raw::syscall(libc::SYS_wait4, [pid as usize, 0, libc::__WALL as usize, 0, 0, 0]);
     assert_eq!(reaped, i64::from(pid), "the child is ours");
 }
