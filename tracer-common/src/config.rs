@@ -106,6 +106,14 @@ pub struct Offsets {
     pub exec_old_pid: u32,
     /// `task_struct.files`.
     pub task_files: u32,
+    /// `task_struct.thread_pid`.
+    pub task_thread_pid: u32,
+    /// `pid.level`.
+    pub pid_level: u32,
+    /// `pid.numbers`.
+    pub pid_numbers: u32,
+    /// `pid_namespace.ns.inum`.
+    pub pid_namespace_number: u32,
     /// `files_struct.fdt`.
     pub files_table: u32,
     /// `fdtable.max_fds`.
@@ -152,6 +160,10 @@ impl Offsets {
         fork_child_pid: Self::UNKNOWN,
         exec_old_pid: Self::UNKNOWN,
         task_files: Self::UNKNOWN,
+        task_thread_pid: Self::UNKNOWN,
+        pid_level: Self::UNKNOWN,
+        pid_numbers: Self::UNKNOWN,
+        pid_namespace_number: Self::UNKNOWN,
         files_table: Self::UNKNOWN,
         table_len: Self::UNKNOWN,
         table_files: Self::UNKNOWN,
@@ -215,7 +227,7 @@ pub const fn bitmap_position(abi: Abi, nr: i32) -> Option<(usize, u64)> {
 
 const _: () = assert!(BITMAP_WORDS.is_power_of_two());
 const _: () =
-    assert!(size_of::<Config>() == 96 + 80 + 16 + 2 * BITMAP_WORDS * 8 + TABLE && align_of::<Config>() == 8);
+    assert!(size_of::<Config>() == 96 + 96 + 16 + 2 * BITMAP_WORDS * 8 + TABLE && align_of::<Config>() == 8);
 
 /// Words that user space changes while the programs run, through a mapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,6 +18,10 @@ use crate::config::config;
 /// <https://github.com/torvalds/linux/blob/v6.12/arch/x86/include/asm/thread_info.h#L216>
 const TS_COMPAT: u32 = 0x0002;
 
+/// How deep PID namespaces can be nested.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/pid_namespace.h#L14>
+const MAX_PID_NS_LEVEL: u32 = 32;
+
 /// What the two program families have in common at enter.
 pub trait EnterContext {
     /// Address of the current task's user registers; 0 where the context does not hold it.
@@ -266,15 +270,14 @@ pub fn read_current_comm(comm: &mut [u8; 16]) {
     unsafe { bpf_get_current_comm_raw(comm.as_mut_ptr().cast(), 16) };
 }
 
-/// Process id of the current task as the tracer's PID namespace shows it; 0 when it is not in exactly that
-/// namespace. The initial namespace's id when the tracer lives there.
+/// Process id of the current task as the tracer's PID namespace shows it; 0 when it does not show it. The initial
+/// namespace's id when the tracer lives there.
 #[inline(always)]
 pub fn visible_tgid(tgid: u32) -> u32 {
     if config!(pidns_ino) == 0 { tgid } else { ids_in_namespace()[1] }
 }
 
-/// Thread id of the current task as the tracer's PID namespace shows it, or that of the initial one when it is not in
-/// exactly that namespace.
+/// Thread id of the current task as the tracer's PID namespace shows it, or that of the initial one when it does not.
 #[inline(always)]
 pub fn shown_tid(tid: u32) -> u32 {
     if config!(pidns_ino) == 0 {
@@ -284,12 +287,52 @@ pub fn shown_tid(tid: u32) -> u32 {
     if shown == 0 { tid } else { shown }
 }
 
-/// Thread and process id of the current task in the tracer's own PID namespace; zeros when it is in another one.
+/// Thread and process id of the current task in the tracer's own PID namespace; zeros when it is neither in that nor in
+/// one below.
 #[inline(always)]
 fn ids_in_namespace() -> [u32; 2] {
     let (dev, ino) = (config!(pidns_dev), config!(pidns_ino));
     let mut ids = [0u32; 2]; // struct bpf_pidns_info { pid, tgid }
     // SAFETY: the buffer has the size that is passed.
     let result = unsafe { bpf_get_ns_current_pid_tgid(dev, ino, (&raw mut ids).cast(), 8) };
-    if result == 0 { ids } else { [0; 2] }
+    if result == 0 {
+        return ids;
+    }
+    // The helper knows only tasks of exactly that namespace.
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    [number_in_namespace(task), number_in_namespace(current_leader() as u64)]
+}
+
+/// The number of a task in the tracer's PID namespace; 0 where it has none. A task has one in each namespace from the
+/// initial one down to its own.
+#[inline(never)]
+fn number_in_namespace(task: u64) -> u32 {
+    let numbers = config!(offsets.pid_numbers);
+    if numbers == Offsets::UNKNOWN {
+        return 0;
+    }
+    let pid = task_field::<u64>(task as *const u8, config!(offsets.task_thread_pid)) as *const u8;
+    let level: u32 = task_field(pid, config!(offsets.pid_level));
+    for depth in 0..=MAX_PID_NS_LEVEL {
+        if depth > level {
+            break;
+        }
+        let Upid { number, namespace, .. } = task_field(pid, numbers + depth * size_of::<Upid>() as u32);
+        let inode: u32 = task_field(namespace as *const u8, config!(offsets.pid_namespace_number));
+        if u64::from(inode) == config!(pidns_ino) {
+            return number;
+        }
+    }
+    0
+}
+
+/// A task's number in one namespace, `struct upid`.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/pid.h#L44>
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Upid {
+    number: u32,
+    padding: u32,
+    namespace: u64,
 }

@@ -18,13 +18,16 @@ pub(crate) const LIST: [&str; 2] = ["--list", "--ignored"];
 
 /// What starts a program in a PID namespace of its own, with its own `/proc`, as in a container.
 pub(crate) const IN_NAMESPACE: &str = "unshare --pid --fork --kill-child --mount-proc";
-/// The part of the suite that runs in there too: whose calls are whose, and which threads are in which call.
-pub(crate) const OF_NAMESPACE: [&str; 8] = [
+/// The part of the suite that runs in there too: whose calls are whose, which threads are in which call, and who is at the
+/// other end of what.
+pub(crate) const OF_NAMESPACE: [&str; 10] = [
     "blocked::before_attach",
     "cgroups::",
+    "files::unix_sockets",
     "modes::forks::",
     "modes::thread_exec::",
     "modes::stuck",
+    "needs_unshare::",
     "targets::attached_process",
     "targets::follow",
     "targets::several_pids",

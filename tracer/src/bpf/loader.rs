@@ -514,6 +514,10 @@ fn find_offsets() -> Offsets {
         offsets.task_pid = find("task_struct.pid");
         offsets.task_tgid = find("task_struct.tgid");
         offsets.task_files = find("task_struct.files");
+        offsets.task_thread_pid = find("task_struct.thread_pid");
+        offsets.pid_level = find("pid.level");
+        offsets.pid_numbers = find("pid.numbers");
+        offsets.pid_namespace_number = find("pid_namespace.ns.inum");
         offsets.files_table = find("files_struct.fdt");
         offsets.table_len = find("fdtable.max_fds");
         offsets.table_files = find("fdtable.fd");

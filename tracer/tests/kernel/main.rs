@@ -37,6 +37,7 @@ mod failures;
 mod files;
 mod filters;
 mod modes;
+mod namespaces;
 mod needs_bash;
 mod needs_ia32;
 mod needs_perf;

@@ -14,7 +14,7 @@ modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail 
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
        slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
-       exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS
+       exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS | in-pid-namespace -- CMD ARGS
 ";
 
 /// What is left of the command line.
@@ -76,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
         "exit" => return ExitCode::from(args.number::<u8>(0)),
         "signal" => return signal(args.number(0), args.number(0)),
         "deny-bpf" => deny_bpf(&args.rest()),
+        "in-pid-namespace" => in_pid_namespace(&args.rest()),
         "thread-exec-step" => {
             let (left, done) = (args.number(0), args.number(0));
             tasks::thread_exec_step(left, done, StartGate { waits: args.number::<u8>(0) == 1 });
@@ -151,14 +152,33 @@ fn signal(pid: usize, number: usize) -> ExitCode {
 
 /// Becomes CMD, for which bpf(2) fails with EPERM.
 fn deny_bpf(words: &[String]) -> ! {
-    let words = words.strip_prefix(&["--".to_owned()]).unwrap_or(words);
-    let Some((program, args)) = words.split_first() else { usage("deny-bpf needs a command") };
+    let mut command = command("deny-bpf", words);
     let why = match raw::deny(libc::SYS_bpf, libc::EPERM) {
-        Ok(()) => Command::new(program).args(args).exec(),
+        Ok(()) => command.exec(),
         Err(error) => error,
     };
-    complain(&format!("oracle: {program}: {why}\n"));
+    complain(&format!("oracle: {command:?}: {why}\n"));
     std::process::exit(127)
+}
+
+/// Runs CMD as the first process of a PID namespace, with a `/proc` of its own.
+fn in_pid_namespace(words: &[String]) -> ! {
+    let mut command = command("in-pid-namespace", words);
+    let child = tasks::fork_into_pid_namespace().expect("root may");
+    if child == 0 {
+        let why = command.exec();
+        complain(&format!("oracle: {command:?}: {why}\n"));
+        std::process::exit(127)
+    }
+    std::process::exit(i32::from(tasks::reap_silent(child) != 0))
+}
+
+fn command(mode: &str, words: &[String]) -> Command {
+    let words = words.strip_prefix(&["--".to_owned()]).unwrap_or(words);
+    let Some((program, args)) = words.split_first() else { usage(&format!("{mode} needs a command")) };
+    let mut command = Command::new(program);
+    command.args(args);
+    command
 }
 
 fn usage(what: &str) -> ! {

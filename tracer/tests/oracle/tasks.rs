@@ -1,7 +1,7 @@
 //! Modes with threads and processes: made, exec'd from the wrong thread, and killed while they wait.
 
-use std::ffi::CString;
-use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::ffi::{CStr, CString};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -72,7 +72,7 @@ fn fork_child(tally: &mut Tally, life: impl FnOnce(&mut Tally)) -> (u32, PipeRea
 
 /// Makes a child by call `nr`; it runs `life` and writes its ledger to the pipe.
 fn child_of(nr: i64, args: [usize; 6], life: impl FnOnce(&mut Tally)) -> (u32, PipeReader) {
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let (reader, mut writer) = io::pipe().expect("a pipe");
     let pid = raw::syscall(nr, args);
     if pid == 0 {
         let mut mine = Tally::default();
@@ -97,10 +97,28 @@ fn reap(tally: &mut Tally, (pid, mut reader): (u32, PipeReader)) {
     reap_silent(pid);
 }
 
-/// Waits until child `pid` is gone.
-pub(crate) fn reap_silent(pid: u32) {
-    let reaped = raw::syscall(libc::SYS_wait4, [pid as usize, 0, libc::__WALL as usize, 0, 0, 0]);
-    assert_eq!(reaped, i64::from(pid), "the child is ours");
+/// Waits until child `pid` is gone; its wait status.
+pub(crate) fn reap_silent(pid: u32) -> i32 {
+    let mut status = 0_i32;
+    let args = [pid as usize, (&raw mut status) as usize, libc::__WALL as usize, 0, 0, 0];
+    assert_eq!(raw::syscall(libc::SYS_wait4, args), i64::from(pid), "the child is ours");
+    status
+}
+
+/// Forks into a PID namespace below ours, with a `/proc` that shows it; 0 in the child.
+pub(crate) fn fork_into_pid_namespace() -> io::Result<u32> {
+    let mount = |source: &CStr, target: &CStr, kind: &CStr, flags: u64| {
+        let [source, target, kind] = [source, target, kind].map(|text| text.as_ptr() as usize);
+        raw::checked(raw::syscall(libc::SYS_mount, [source, target, kind, flags as usize, 0, 0]))
+    };
+    let new = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as usize;
+    raw::checked(raw::syscall(libc::SYS_unshare, [new, 0, 0, 0, 0, 0]))?;
+    mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE)?;
+    let child = raw::checked(raw::syscall(libc::SYS_fork, [0; 6]))?;
+    if child == 0 {
+        mount(c"proc", c"/proc", c"proc", 0)?;
+    }
+    Ok(child as u32)
 }
 
 /// `count` children, one after the other, each making `calls` getppid.
@@ -159,7 +177,7 @@ pub(crate) fn thread_exec_step(left: u64, done: u64, gate: StartGate) -> ! {
 pub(crate) fn killed(tally: &mut Tally, count: u64) {
     for _ in 0..count {
         let (child, _reader) = fork_child(tally, |_| {
-            let (silent, _writer) = std::io::pipe().expect("a pipe");
+            let (silent, _writer) = io::pipe().expect("a pipe");
             readv_one_byte(silent.as_raw_fd());
             unreachable!("nobody writes")
         });
@@ -215,7 +233,7 @@ impl Descendant {
     /// Forks the child that `tree` starts later. It makes `calls` getpgid, and has a child of its own make
     /// `calls` getpriority.
     pub(crate) fn fork(calls: u64) -> Self {
-        let (mut waiting, start) = std::io::pipe().expect("a pipe");
+        let (mut waiting, start) = io::pipe().expect("a pipe");
         // By `clone`, so that the row of `fork` holds what happens after the start and nothing else.
         let child = child_of(libc::SYS_clone, [libc::SIGCHLD as usize, 0, 0, 0, 0, 0], |mine| {
             let mut byte = [0];
