@@ -117,6 +117,9 @@ fn call_record(event: &CallEvent) -> Vec<u8> {
     bytes.extend(latency_ns.to_ne_bytes());
     bytes.extend(ret.to_ne_bytes());
     bytes.extend(event.args.iter().flatten().flat_map(|arg| arg.to_ne_bytes()));
+    // No file: what a call was on is not told by events.
+    let length = record_bytes(&bytes, event.args.is_some()).unwrap_or(bytes.len());
+    bytes.resize(length, 0);
     bytes
 }
 

@@ -288,9 +288,7 @@ impl Fold {
         ledger.decode_failed = std::mem::take(&mut self.decode_failed);
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
-        for (key, row) in self.files.take_late() {
-            on::merge(&mut interval.cells.entry(key).or_default().on, &Arc::from([row]));
-        }
+        let late = self.files.take_late();
         for Filling { process, call, mut cell, latencies, slowest, examples, mut threads, on, .. } in
             self.cells.drain(..)
         {
@@ -304,8 +302,12 @@ impl Fold {
             cell.threads = threads.into();
             let key = CellKey { process: id, call };
             self.files.end_cell(tgid, key, &cell.on);
-            interval.cells.entry(key).or_default().merge(&cell);
+            let known = interval.cells.entry(key).or_default();
+            known.merge(&cell);
+            on::limit(&mut known.on);
         }
+        late.into_iter()
+            .for_each(|(key, rows)| on::name(&mut interval.cells.entry(key).or_default().on, rows));
         self.forget_cells();
         self.files.turn();
         self.nameless = 0;

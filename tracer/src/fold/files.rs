@@ -280,13 +280,15 @@ impl Files {
     }
 
     /// Rows without a call that name what had no name in the interval before.
-    pub(super) fn take_late(&mut self) -> Vec<(CellKey, OnFile)> {
-        let late = std::mem::take(&mut self.late);
-        let named = late.into_iter().filter_map(|Late { tgid, cell, file, fd }| {
+    pub(super) fn take_late(&mut self) -> FxHashMap<CellKey, Vec<OnFile>> {
+        let mut named: FxHashMap<CellKey, Vec<OnFile>> = FxHashMap::default();
+        for Late { tgid, cell, file, fd } in std::mem::take(&mut self.late) {
             let names = self.names(tgid, file);
-            names.known.is_some().then(|| (cell, OnFile { fd, names, ..OnFile::new(file, 0) }))
-        });
-        named.collect()
+            if names.known.is_some() {
+                named.entry(cell).or_default().push(OnFile { fd, names, ..OnFile::new(file, 0) });
+            }
+        }
+        named
     }
 
     /// A process has ended, or its number is another's.

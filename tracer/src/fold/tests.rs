@@ -1,8 +1,11 @@
 //! Records in, intervals out.
 
 use super::*;
+use crate::decode::End;
 use crate::decode::tests::{call_bytes, process_bytes};
+use crate::file::{FileKind, Known};
 use proptest::prelude::*;
+use tracer_common::outcome::Outcome;
 use tracer_common::record::{CallRecord, ProcessRecord};
 use tracer_common::spill::SpillKey;
 
@@ -344,4 +347,36 @@ fn a_process_that_nothing_was_heard_of_has_the_pid_it_is_shown_under() {
     assert_eq!(fold.id_of_shown(7), ProcessId { pid: 7, start_ns: 3 }, "now it is known");
     let interval = fold.close(10, Vec::new(), LedgerCounts::default());
     assert!(interval.processes.values().all(|info| info.threads.is_empty()), "a leader is no other thread");
+}
+
+#[test]
+fn names_that_come_late_make_no_list_of_files_longer_than_a_recording_takes() {
+    let mut fold = Fold::new(1);
+    let reads = |fold: &mut Fold, inodes: std::ops::Range<u64>| {
+        for ino in inodes {
+            fold.take_call(&CallEvent {
+                call: CallKey { abi: Abi::X86_64, nr: 0 },
+                tgid: 5,
+                tid: 5,
+                enter_ns: 10,
+                end: End::Returned { outcome: Outcome::Success, latency_ns: 1, ret: 1 },
+                args: Some([3, 0, 0, 0, 0, 0]),
+                file: Some(FileId { kind: FileKind::Regular, dev: 1, ino }),
+            });
+        }
+    };
+    let most = on::MAX_FILES as u64;
+    reads(&mut fold, 0..most);
+    let questions = fold.take_questions();
+    assert_eq!(fold.close(100, Vec::new(), LedgerCounts::default()).cells.len(), 1);
+    for question in &questions {
+        fold.name_file(question, Arc::new(Known::named(b"/name".to_vec())));
+    }
+    // One place is left.
+    reads(&mut fold, most..2 * most - 1);
+    let interval = fold.close(200, Vec::new(), LedgerCounts::default());
+    let on = &interval.cells.values().next().expect("one cell").on;
+    let named = on.iter().filter(|row| row.names.known.is_some());
+    assert_eq!((on.len(), named.count(), questions.len()), (on::MAX_FILES, 1, on::MAX_FILES));
+    assert_eq!(on.iter().map(|row| row.calls).sum::<u64>(), most - 1);
 }

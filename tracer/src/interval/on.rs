@@ -264,6 +264,19 @@ pub(crate) fn since(rows: &Arc<[OnFile]>, before: &[&Arc<[OnFile]>]) -> Arc<[OnF
     left
 }
 
+/// Adds rows that only name files, as far as there is room: they make no other row give way.
+pub(crate) fn name(mine: &mut Arc<[OnFile]>, mut rows: Vec<OnFile>) {
+    let is_known = |row: &OnFile| mine.binary_search_by_key(&row.file, |known| known.file).is_ok();
+    let mut room = MAX_FILES.saturating_sub(mine.len());
+    rows.retain(|row| {
+        let fits = is_known(row) || room > 0;
+        room -= usize::from(fits && !is_known(row));
+        fits
+    });
+    rows.sort_unstable_by_key(|row| row.file);
+    merge(mine, &rows.into());
+}
+
 /// How many files are kept when there were more than [`MAX_FILES`].
 const KEPT_FILES: usize = MAX_FILES / 4 * 3;
 
@@ -296,8 +309,8 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::file::FileKind;
     use crate::file::tests::any_names;
+    use crate::file::{FileKind, Known};
 
     pub(crate) fn file(ino: u64) -> FileId {
         FileId { kind: FileKind::Regular, dev: 1, ino }
@@ -368,5 +381,22 @@ pub(crate) mod tests {
         assert_eq!(rows.len(), KEPT_FILES);
         assert!(is_full(&rows) && !is_full(&rows[1..]));
         assert_eq!(rows.last().map(|row| row.file), Some(file(9999)));
+    }
+
+    #[test]
+    fn rows_that_only_name_files_take_no_place_of_others() {
+        let row = |ino: u64, calls: u64| OnFile { calls, ..OnFile::new(file(ino), 3) };
+        let named = |ino: u64| {
+            let known = Arc::new(Known { name: format!("/{ino}").into_bytes().into(), peer: None });
+            OnFile { names: Names { known: Some(known), has_others: false }, ..row(ino, 0) }
+        };
+        let mut rows: Arc<[OnFile]> = (0..MAX_FILES as u64 - 1).map(|ino| row(2 * ino, 1)).collect();
+        name(&mut rows, vec![named(4), named(9), named(7), named(2)]);
+        assert_eq!(rows.len(), MAX_FILES);
+        let names =
+            |ino: u64| rows.iter().find(|row| row.file == file(ino)).map(|row| row.names.known.is_some());
+        assert_eq!([2, 4, 7, 9, 6].map(names), [Some(true), Some(true), None, Some(true), Some(false)]);
+        assert_eq!(rows.iter().map(|row| row.calls).sum::<u64>(), MAX_FILES as u64 - 1);
+        assert!(rows.windows(2).all(|pair| pair[0].file < pair[1].file));
     }
 }

@@ -11,6 +11,7 @@ use super::process::{Processes, Said};
 use super::schema;
 use super::single::{Call, Calls};
 use crate::histogram::Histogram;
+use crate::interval::on::MAX_FILES;
 use crate::interval::{CallKey, Cell, CellKey, InFlight};
 use crate::process::{Comm, ProcessId, ProcessInfo};
 use crate::run::Meta;
@@ -191,6 +192,7 @@ impl Rows {
             }
         }
         if self.shape.args {
+            debug_assert!(cell.on.len() <= MAX_FILES, "what a reader would refuse");
             cell.on.iter().for_each(|file| self.on.add(file));
             // What single calls tell is known from them.
             if than.examples.is_empty() {
