@@ -306,8 +306,7 @@ impl Fold {
             known.merge(&cell);
             on::limit(&mut known.on);
         }
-        late.into_iter()
-            .for_each(|(key, rows)| on::name(&mut interval.cells.entry(key).or_default().on, rows));
+        files::name_late(late, &mut interval.cells);
         self.forget_cells();
         self.files.turn();
         self.nameless = 0;

@@ -13,7 +13,7 @@ use super::opened::{From, Opened, OpenedAs, Opens};
 use crate::arguments;
 use crate::decode::CallEvent;
 use crate::file::{FileId, FileKind, Known, Names, Peer};
-use crate::interval::{CellKey, On, OnFile};
+use crate::interval::{Cell, CellKey, On, OnFile, on};
 
 /// Names of one process that are kept.
 const MAX_NAMES: usize = 4096;
@@ -281,14 +281,14 @@ impl Files {
 
     /// Rows without a call that name what had no name in the interval before.
     pub(super) fn take_late(&mut self) -> FxHashMap<CellKey, Vec<OnFile>> {
-        let mut named: FxHashMap<CellKey, Vec<OnFile>> = FxHashMap::default();
+        let mut rows: FxHashMap<CellKey, Vec<OnFile>> = FxHashMap::default();
         for Late { tgid, cell, file, fd } in std::mem::take(&mut self.late) {
             let names = self.names(tgid, file);
             if names.known.is_some() {
-                named.entry(cell).or_default().push(OnFile { fd, names, ..OnFile::new(file, 0) });
+                rows.entry(cell).or_default().push(OnFile { fd, names, ..OnFile::new(file, 0) });
             }
         }
-        named
+        rows
     }
 
     /// A process has ended, or its number is another's.
@@ -349,6 +349,13 @@ impl Files {
         if let Some(state) = state {
             state.opened_as.clone_from(&question.opened_as);
         }
+    }
+}
+
+/// Adds rows that only name files to the cells of an interval that has ended.
+pub(super) fn name_late(late: FxHashMap<CellKey, Vec<OnFile>>, cells: &mut FxHashMap<CellKey, Cell>) {
+    for (key, rows) in late {
+        on::name(&mut cells.entry(key).or_default().on, rows);
     }
 }
 

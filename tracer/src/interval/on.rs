@@ -386,16 +386,16 @@ pub(crate) mod tests {
     #[test]
     fn rows_that_only_name_files_take_no_place_of_others() {
         let row = |ino: u64, calls: u64| OnFile { calls, ..OnFile::new(file(ino), 3) };
-        let named = |ino: u64| {
+        let with_name = |ino: u64| {
             let known = Arc::new(Known { name: format!("/{ino}").into_bytes().into(), peer: None });
             OnFile { names: Names { known: Some(known), has_others: false }, ..row(ino, 0) }
         };
         let mut rows: Arc<[OnFile]> = (0..MAX_FILES as u64 - 1).map(|ino| row(2 * ino, 1)).collect();
-        name(&mut rows, vec![named(4), named(9), named(7), named(2)]);
+        name(&mut rows, vec![with_name(4), with_name(9), with_name(7), with_name(2)]);
         assert_eq!(rows.len(), MAX_FILES);
-        let names =
+        let is_named =
             |ino: u64| rows.iter().find(|row| row.file == file(ino)).map(|row| row.names.known.is_some());
-        assert_eq!([2, 4, 7, 9, 6].map(names), [Some(true), Some(true), None, Some(true), Some(false)]);
+        assert_eq!([2, 4, 7, 9, 6].map(is_named), [Some(true), Some(true), None, Some(true), Some(false)]);
         assert_eq!(rows.iter().map(|row| row.calls).sum::<u64>(), MAX_FILES as u64 - 1);
         assert!(rows.windows(2).all(|pair| pair[0].file < pair[1].file));
     }
