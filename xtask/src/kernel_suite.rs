@@ -23,7 +23,7 @@ pub(crate) const IN_NAMESPACE: &str = "unshare --pid --fork --kill-child --mount
 pub(crate) const OF_NAMESPACE: [&str; 10] = [
     "blocked::before_attach",
     "cgroups::",
-    "files::unix_sockets",
+    "files::needs_unix_diag",
     "modes::forks::",
     "modes::thread_exec::",
     "modes::stuck",
@@ -50,6 +50,8 @@ const COMPARING: [(&str, &[&str]); 10] = [
 const IA32: &str = "needs_ia32";
 /// The group that makes a ring, which many hosts forbid.
 const IO_URING: &str = "needs_io_uring";
+/// The group that asks which unix sockets are connected, which is a module (`CONFIG_UNIX_DIAG`) of most kernels.
+const UNIX_DIAG: &str = "needs_unix_diag";
 /// The group that asks for full speed on two processors.
 const SPEED: &str = "needs_speed";
 /// The group that asks for a machine that does nothing else, and is told so by a variable.
@@ -108,6 +110,7 @@ pub(crate) fn missing_in_a_machine() -> Vec<Missing> {
         })
         .collect();
     missing.push(Missing { group: IO_URING, why: "not in every kernel that is booted".to_owned() });
+    missing.push(Missing { group: UNIX_DIAG, why: "the machine loads no modules".to_owned() });
     missing.extend([SPEED, QUIET].map(|group| Missing { group, why: "emulated processors".to_owned() }));
     missing.extend(OF_FILES.map(|group| Missing {
         group,
@@ -168,6 +171,7 @@ mod tests {
             "needs_unshare",
             "needs_sh",
             "needs_io_uring",
+            "needs_unix_diag",
             "needs_speed",
             "needs_quiet",
             "recording::",

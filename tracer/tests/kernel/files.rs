@@ -290,7 +290,7 @@ pub(crate) fn assert_unix_peers(report: &Report, oracle: &OracleLedger, place: &
 
 both_families! {
     /// The process at the other end of a unix socket, whether that has a path or not.
-    unix_sockets_have_their_peers(family) {
+    needs_unix_diag(family) {
         let directory = tempfile::tempdir().expect("a directory");
         let place = fs::canonicalize(directory.path()).expect("it is there");
         let finished = trace(family, &[], &oracle_command(&["unix", place.to_str().expect("text"), "500"]));
