@@ -17,8 +17,11 @@ const BYTES: f64 = 8_388_608.0;
 /// Change from which on a verdict is right.
 const THRESHOLD: f64 = 0.05;
 
-/// Records `steady` for 13 intervals of 100 ms. The result is the median that it measured, in ns.
-fn record(file: &Path, bytes: f64) -> f64 {
+/// What verdicts are about.
+const QUANTILES: [&str; 3] = ["p50", "p90", "p99"];
+
+/// Records `steady` for 13 intervals of 100 ms. The result is what it measured of each quantile, in ns.
+fn record(file: &Path, bytes: f64) -> [f64; 3] {
     let steady = tool::oracle().with_file_name("steady");
     let output = Command::new(tool::tracer())
         .args(["record", "-i", "100ms", "--force", "-o"])
@@ -30,7 +33,7 @@ fn record(file: &Path, bytes: f64) -> f64 {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|line| line.starts_with('{')).expect("what it measured");
     let measured: Value = serde_json::from_str(line).expect("an object");
-    measured["p50_ns"].as_f64().expect("a median")
+    QUANTILES.map(|name| measured[format!("{name}_ns")].as_f64().expect("a quantile"))
 }
 
 fn compare(before: &Path, after: &Path) -> Vec<Value> {
@@ -55,6 +58,22 @@ fn of_read(rows: &[Value]) -> &Value {
     rows.iter().find(|row| row["syscall"] == "read" && row["comm"] == "steady").expect("its reads")
 }
 
+/// Of quantiles that were told apart, those of which the program itself saw less of a change than gets a verdict, in words; and
+/// how many others.
+fn alarms(read: &Value, before: [f64; 3], after: [f64; 3]) -> (Vec<String>, u32) {
+    let (mut wrong, mut right) = (Vec::new(), 0);
+    for (index, name) in QUANTILES.into_iter().enumerate() {
+        let (said, truth) = (&read["ratios"][name], after[index] / before[index]);
+        let is_true = (truth - 1.0).abs() >= THRESHOLD;
+        if is_flagged(said) && !is_true {
+            wrong.push(format!("{name}: {said} where the program saw {truth:.3}"));
+        }
+        // The machine itself made it slower than that; then it is no false alarm.
+        right += u32::from(is_flagged(said) && is_true);
+    }
+    (wrong, right)
+}
+
 /// `TRACER_PAIRS` says how many of each. A round records the program as it is, a fifth slower and a fiftieth
 /// slower; what was recorded as it is is compared with that of the next round, too. 100 rounds take eight
 /// minutes with `--release`.
@@ -65,11 +84,11 @@ fn steady_programs_are_told_apart_when_they_differ_and_only_then() {
     let directory = TempDir::new().expect("a directory");
     let path = |name: &str| directory.path().join(name);
     let (mut rows, mut wrong, mut found, mut held, mut wrong_runs) = (0, 0, 0, 0, 0);
-    let (mut alarms, mut right) = (0, 0);
+    let (mut false_alarms, mut right) = (Vec::new(), 0);
     let mut before = record(&path("before"), BYTES);
     for _ in 0..pairs {
         let slowed = record(&path("fifth"), BYTES * 1.2);
-        let barely = record(&path("fiftieth"), BYTES * 1.02) / before;
+        let barely = record(&path("fiftieth"), BYTES * 1.02);
         let again = record(&path("again"), BYTES);
         let same = compare(&path("before"), &path("again"));
         let flagged = same.iter().filter(|row| is_flagged(row)).count();
@@ -80,23 +99,23 @@ fn steady_programs_are_told_apart_when_they_differ_and_only_then() {
         let read = of_read(&fifth);
         found += u32::from(read["verdict"] == "slower");
         let (low, high) = (&read["ratios"]["p50"]["low"], &read["ratios"]["p50"]["high"]);
-        let truth = slowed / before;
+        let truth = slowed[0] / before[0];
         held += u32::from(
             low.as_f64().is_some_and(|low| low <= truth) && high.as_f64().is_some_and(|high| truth <= high),
         );
         let fiftieth = compare(&path("before"), &path("fiftieth"));
-        if is_flagged(of_read(&fiftieth)) {
-            // The machine itself may have made it slower than that; then it is no false alarm.
-            *(if (barely - 1.0).abs() < THRESHOLD { &mut alarms } else { &mut right }) += 1;
-        }
+        let (alarms, others) = alarms(of_read(&fiftieth), before, barely);
+        false_alarms.extend(alarms);
+        right += others;
         std::fs::rename(path("again"), path("before")).expect("a file of ours");
         before = again;
     }
     tell(&format!(
         "{pairs} rounds: the same again: {wrong} of {rows} rows flagged, in {wrong_runs} runs; a fifth slower: {found} found, \
-         truth inside {held} intervals; a fiftieth: {alarms} false alarms, {right} where the program itself saw more than the threshold"
+         truth inside {held} intervals; a fiftieth: {} false alarms, {right} where the program itself saw more than the threshold",
+        false_alarms.len()
     ));
     assert!(wrong * 20 <= rows, "the same again: {wrong} of {rows} rows flagged");
     assert!(found * 10 >= pairs * 9 && held * 10 >= pairs * 9, "{found} found, {held} held of {pairs}");
-    assert_eq!(alarms, 0, "of a fiftieth");
+    assert!(false_alarms.is_empty(), "of a fiftieth: {false_alarms:#?}");
 }

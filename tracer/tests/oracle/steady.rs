@@ -28,10 +28,11 @@ fn main() {
     latencies.sort_unstable();
     let quantile = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
     let line = format!(
-        "{{\"calls\":{},\"p50_ns\":{},\"p90_ns\":{}}}\n",
+        "{{\"calls\":{},\"p50_ns\":{},\"p90_ns\":{},\"p99_ns\":{}}}\n",
         latencies.len(),
         quantile(0.5),
-        quantile(0.9)
+        quantile(0.9),
+        quantile(0.99)
     );
     std::io::stdout().write_all(line.as_bytes()).expect("a reader");
 }
