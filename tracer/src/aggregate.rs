@@ -105,10 +105,6 @@ struct Recent {
 impl Call {
     fn merge(&mut self, cell: &Cell, generation: u64, now_ns: u64) {
         self.total.merge_keeping(cell, slowest::IN_RUN);
-        if Arc::ptr_eq(&self.total.latencies, &cell.latencies) {
-            // Whoever made the interval frees its memory: an allocator makes threads that free each other's wait.
-            self.total.latencies = Arc::new(Histogram::clone(&cell.latencies));
-        }
         threads::limit(&mut self.total.threads);
         on::limit(&mut self.total.on);
         if self.recent_generation != generation {

@@ -7,7 +7,7 @@ use std::thread;
 use super::{Item, ReadError, Reader};
 
 /// Memory of intervals that may wait to be visited. A larger one waits alone.
-const ROOM_BYTES: usize = 16 << 20;
+const ROOM_BYTES: usize = 8 << 20;
 
 /// Memory of intervals that are handed over at once: waking the other thread for each would cost as much as visiting a
 /// small one.

@@ -101,9 +101,14 @@ pub(super) fn differences(column: &Column, at: usize) -> Result<Vec<(u16, u64)>,
     let mut found: Vec<(u16, u64)> = Vec::new();
     let (mut last, mut leads) = (0, false);
     for (bucket, calls) in items(column, at)? {
+        // What leads on leads further than one item can tell.
+        let led_nowhere = leads && bucket == last;
         leads = calls == 0;
-        let is_wrong =
-            if leads { bucket - last != WIDEST } else { found.last().is_some_and(|known| known.0 >= bucket) };
+        let is_wrong = if leads {
+            bucket - last != WIDEST
+        } else {
+            led_nowhere || found.last().is_some_and(|known| known.0 >= bucket)
+        };
         if is_wrong {
             return Err(nonsense());
         }
