@@ -230,7 +230,9 @@ fn take_out(cell: &mut Cell, told: &mut Cell) {
         *from -= both;
         *told -= both;
     };
-    take(&mut cell.calls, &mut told.calls);
+    // A call that failed is no other than one that failed with the same errno.
+    let (mut left, mut told_left) = (fine(cell), fine(told));
+    take(&mut left, &mut told_left);
     take(&mut cell.interrupted, &mut told.interrupted);
     take(&mut cell.denied, &mut told.denied);
     take(&mut cell.no_return, &mut told.no_return);
@@ -241,7 +243,14 @@ fn take_out(cell: &mut Cell, told: &mut Cell) {
             take(count, told);
         }
     }
+    cell.calls = left + cell.error_count();
+    told.calls = told_left + told.error_count();
     cell.latencies = Arc::default();
+}
+
+/// Calls without an errno.
+fn fine(cell: &Cell) -> u64 {
+    cell.calls.saturating_sub(cell.error_count())
 }
 
 /// Cells in one order whatever the map does.
