@@ -125,6 +125,15 @@ pub struct Peer {
     pub process: Option<(u32, Comm)>,
 }
 
+impl Peer {
+    /// The other end, of which at least one thing must be known: an empty address of nobody's is no peer, in a recording as
+    /// well as here.
+    pub fn new(address: impl Into<Box<[u8]>>, process: Option<(u32, Comm)>) -> Option<Self> {
+        let address = address.into();
+        (process.is_some() || !address.is_empty()).then_some(Self { address, process })
+    }
+}
+
 impl Known {
     /// Of something that has a name and no peer.
     pub fn named(name: impl Into<Box<[u8]>>) -> Self {
@@ -214,11 +223,11 @@ pub(crate) mod tests {
 
     prop_compose! {
         pub(crate) fn any_names()(
-            name in proptest::option::of(0u8..4), rank in 0u8..3, has_others in any::<bool>(),
+            name in proptest::option::of(0u8..4), address in prop_oneof![Just(""), Just("10.0.0.5:5432")],
+            process in prop_oneof![Just(None), Just(Some("postgres")), Just(Some(""))], has_others in any::<bool>(),
         ) -> Names {
             let known = name.map(|name| {
-                let process = (rank == 2).then(|| (7, Comm::new("postgres")));
-                let peer = (rank > 0).then(|| Peer { address: Box::from(&b"10.0.0.5:5432"[..]), process });
+                let peer = Peer::new(address.as_bytes(), process.map(|comm| (7, Comm::new(comm))));
                 Arc::new(Known { name: Box::from([b'a' + name]), peer })
             });
             Names { has_others: has_others && known.is_some(), known }
@@ -245,9 +254,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_socket_that_is_found_later_has_one_name() {
-        let to = || Some(Peer { address: Box::from(&b"10.0.0.5:80"[..]), process: None });
         let known = |name: &[u8]| Names {
-            known: Some(Arc::new(Known { name: name.into(), peer: to() })),
+            known: Some(Arc::new(Known { name: name.into(), peer: Peer::new(*b"10.0.0.5:80", None) })),
             has_others: false,
         };
         let (early, late) = (known(b"socket:[77]"), known(b"tcp 10.0.0.1:40000"));
@@ -267,9 +275,8 @@ pub(crate) mod tests {
         let file = FileId { kind: FileKind::Regular, dev: 259 << 20 | 3, ino: 12 };
         assert_eq!(Names::default().label(socket), "socket:[77]");
         assert_eq!(Names::default().label(file), "file 259:3 inode 12");
-        let peer =
-            Peer { address: Box::from(&b"10.0.0.5:5432"[..]), process: Some((412, Comm::new("postgres"))) };
-        let known = Known { peer: Some(peer), ..Known::named(*b"tcp 10.0.0.1:40000") };
+        let peer = Peer::new(*b"10.0.0.5:5432", Some((412, Comm::new("postgres"))));
+        let known = Known { peer, ..Known::named(*b"tcp 10.0.0.1:40000") };
         let names = Names { known: Some(Arc::new(known)), has_others: false };
         assert_eq!(names.label(socket), "tcp 10.0.0.1:40000 -> 10.0.0.5:5432 (postgres 412)");
         let hostile = Names { known: Some(Arc::new(Known::named(*b"/tmp/\x1b[31m\n"))), has_others: true };

@@ -260,8 +260,7 @@ impl Files {
         let known = match (known, connecting) {
             (known, Some(address)) if known.is_none_or(|known| known.peer.is_none()) => {
                 let name = known.map_or_else(|| file.label().into_bytes().into(), |known| known.name.clone());
-                let peer = Peer { address: address.clone(), process: None };
-                Some(Arc::new(Known { name, peer: Some(peer) }))
+                Some(Arc::new(Known { name, peer: Peer::new(address.clone(), None) }))
             }
             (known, _) => known.cloned(),
         };

@@ -67,6 +67,8 @@ impl OnColumns {
         self.latencies.push(self.buckets.items());
         let known = row.names.known.as_deref();
         let peer = known.and_then(|known| known.peer.as_ref());
+        debug_assert!(known.is_none_or(|known| !known.name.is_empty()), "what a reader would take for none");
+        debug_assert!(peer.is_none_or(|peer| Peer::new(&*peer.address, peer.process).is_some()), "and this");
         let process = peer.and_then(|peer| peer.process.as_ref());
         let name: &[u8] = known.map_or(b"", |known| &known.name);
         let address: &[u8] = peer.map_or(b"", |peer| &peer.address);
@@ -213,6 +215,8 @@ fn names(list: Structures<'_>, index: usize, has_others: bool, pid: u32) -> Resu
         return Err(nonsense());
     }
     let process = (pid != 0).then(|| (pid, Comm::new(comm)));
-    let peer = (process.is_some() || !address.is_empty()).then(|| Peer { address: address.into(), process });
-    Ok(Names { known: Some(Arc::new(Known { name: name.into(), peer })), has_others })
+    Ok(Names {
+        known: Some(Arc::new(Known { name: name.into(), peer: Peer::new(address, process) })),
+        has_others,
+    })
 }

@@ -155,7 +155,7 @@ fn find_socket(
     let process = found.peer_inode.filter(|_| is_inet).and_then(|inode| own.in_process(procfs, inode, pid));
     let other = found.peer_inode.filter(|_| process.is_none());
     let other = other.map(|inode| OtherEnd { inode, asker: pid, may_be_asker: true });
-    let peer = found.peer.map(|address| Peer { address, process });
+    let peer = Peer::new(found.peer.unwrap_or_default(), process);
     Some(Found { known: Known { name: found.name, peer }, other })
 }
 
@@ -165,7 +165,7 @@ fn with_process(procfs: &Procfs, holders: &mut Holders, found: &Found) -> Option
     let others = holders.of(procfs, inode, Some(asker));
     let process = others.or_else(|| holders.of(procfs, inode, None).filter(|_| may_be_asker))?;
     let address = found.known.peer.as_ref().map(|peer| peer.address.clone()).unwrap_or_default();
-    Some(Known { name: found.known.name.clone(), peer: Some(Peer { address, process: Some(process) }) })
+    Some(Known { name: found.known.name.clone(), peer: Peer::new(address, Some(process)) })
 }
 
 /// A link's text as a name.
@@ -243,6 +243,17 @@ mod tests {
         let file = File::open(&path).expect("a directory");
         let name = find(&question(&file, FileKind::Directory)).expect("it is open").name;
         assert_eq!(&*name, path.as_os_str().as_encoded_bytes());
+    }
+
+    #[test]
+    fn a_socket_whose_other_end_has_no_name_and_no_process_yet_has_no_peer() {
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let asked = question(&socket, FileKind::Socket);
+        let mut own = Holders::default();
+        let found =
+            find_socket(&Procfs::default(), &mut Sockets::default(), &mut own, &asked).expect("it is there");
+        assert_eq!(found.known, Known::named(*b"unix"));
+        assert!(found.other.is_some(), "its other end is to be looked for");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::oracle::Reach;
 use crate::recording::{Place, assert_same};
 use crate::tool::{Family, Finished, oracle_command, run, trace, tracer};
 
-const MODES: [&[&str]; 8] = [
+const MODES: [&[&str]; 9] = [
     &["errors", "200"],
     &["denied", "1000"],
     &["restarts", "50"],
@@ -16,6 +16,7 @@ const MODES: [&[&str]; 8] = [
     &["thread-exec", "50"],
     &["killed", "20"],
     &["slow", "30", "20"],
+    &["unheld", "50"],
 ];
 
 /// Where the totals begin in text.

@@ -3,14 +3,17 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{IoSlice, Read as _};
+use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, IntoRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::raw;
 use crate::tally::Tally;
@@ -223,6 +226,25 @@ pub(crate) fn unix(tally: &mut Tally, place: &Path, count: u64) {
     thread::sleep(PAUSE);
     drop((own, connected));
     reap_silent(child as u32);
+}
+
+/// `count` messages over a socket whose other end nobody holds: it is on its way over another socket.
+pub(crate) fn unheld(tally: &mut Tally, count: u64) {
+    let (own, other) = UnixStream::pair().expect("a pair of sockets");
+    let (carrier, _receiver) = UnixStream::pair().expect("a pair of sockets");
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut descriptors = SendAncillaryBuffer::new(&mut space);
+    let other_end = [other.as_fd()];
+    assert!(descriptors.push(SendAncillaryMessage::ScmRights(&other_end)), "there is room");
+    sendmsg(&carrier, &[IoSlice::new(MESSAGE)], &mut descriptors, SendFlags::empty()).expect("it is sent");
+    drop(other);
+    // Before and after the question for a name is answered.
+    for _ in 0..2 {
+        for _ in 0..count {
+            send_message(tally, own.as_raw_fd());
+        }
+        thread::sleep(SOON);
+    }
 }
 
 /// Makes a ring and enters it `count` times with nothing to do.

@@ -13,7 +13,7 @@ const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
+       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | unheld N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS | in-pid-namespace -- CMD ARGS
 ";
 
@@ -118,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
         "moves" => calls::moves(&mut tally, args.number(1000)),
         "stuck" => timing::stuck(&mut tally, args.number(3)),
         "files" => files::files(&mut tally, args.number(1000)),
+        "unheld" => files::unheld(&mut tally, args.number(50)),
         "ring" => files::ring(&mut tally, args.number(100)),
         mode @ ("opens" | "many" | "unix") => {
             let Some(place) = args.0.next() else { usage(&format!("{mode} needs a directory")) };
