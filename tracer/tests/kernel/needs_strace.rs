@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::oracle::OracleLedger;
 use crate::report::plain_name;
-use crate::tool::{Family, Tracing, oracle_command, require_program, tell, tracer, wait_for};
+use crate::tool::{Family, Tracing, oracle_command, require_program, tell, tracer, wait_for, wait_for_read};
 
 /// Calls and errors by name, from the table of `strace -c`.
 fn strace_counts(table: &Path) -> BTreeMap<String, (u64, u64)> {
@@ -116,10 +116,7 @@ impl Launch {
     pub(crate) fn attach_strace(&self, options: &[&str], output: &Path) -> Child {
         let strace = require_program("strace");
         let pid = self.pid().to_string();
-        wait_for("the shell to wait", || {
-            let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-            call.starts_with("0 ").then_some(())
-        });
+        wait_for_read(self.pid());
         let strace = Command::new(&strace)
             .args(options)
             .args(["-p", &pid, "-o"])

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::needs_strace::Launch;
 use crate::recording::Place;
-use crate::tool::{Family, Tracing, require_program, run, tell, tracer, wait_for};
+use crate::tool::{Family, Tracing, require_program, run, tell, tracer, wait_for, wait_for_read};
 
 /// A call as both write it: name and arguments.
 type Shown = (String, Vec<String>);
@@ -122,10 +122,7 @@ fn assert_same_arguments(family: Family, command: &[&str]) -> usize {
     let (theirs, recording, exported) = (Place::new(), Place::new(), Place::new());
     let launch = Launch::prepare(command);
     let pid = launch.pid().to_string();
-    wait_for("the shell to wait", || {
-        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
-        call.starts_with("0 ").then_some(())
-    });
+    wait_for_read(launch.pid());
     let mut strace = Command::new(&strace)
         .args(["-f", "-p", &pid, "-o", &theirs.text])
         .stdin(Stdio::null())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::oracle::{OracleLedger, Reach};
 use crate::report::Scope;
-use crate::tool::{Family, Tracing, Waiting, oracle, oracle_command, trace};
+use crate::tool::{Family, Tracing, Waiting, oracle, oracle_command, trace, wait_for_read};
 
 const GETPPID: i64 = 110;
 const GETPGID: i64 = 121;
@@ -32,6 +32,7 @@ both_families! {
         let tracing = Tracing::attach(family, &["-p", &oracle.pid.to_string()]);
         oracle.go();
         let ledger = oracle.ledger();
+        wait_for_read(oracle.pid);
         let report = tracing.stop().report();
         ledger.assert_equals(&report, family, Reach::Attached);
         // It waits to be let go: one read came back, the next is open.

@@ -257,6 +257,14 @@ impl Tracing {
     }
 }
 
+/// Returns once this process sleeps in `read`: what it says comes before that, by as long as others have its CPU.
+pub(crate) fn wait_for_read(pid: u32) {
+    wait_for("a process to sleep in read", || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+        call.starts_with(&format!("{} ", libc::SYS_read)).then_some(())
+    });
+}
+
 /// Runs `tracer --json OPTIONS -- COMMAND` to its end.
 pub(crate) fn trace(family: Family, options: &[&str], command: &[String]) -> Finished {
     Tracing::start(family, options, command).finish()
