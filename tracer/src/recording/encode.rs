@@ -30,7 +30,7 @@ pub(super) const ALIGNMENT: usize = 8;
 /// Level of zstd where every call has a row: the fastest that is not fast by giving up on size.
 const LEVEL_OF_EVENTS: i32 = 1;
 /// And where a second has a few hundred rows: it is written once, kept for long and read often.
-const LEVEL_OF_INTERVALS: i32 = 6;
+const LEVEL_OF_INTERVALS: i32 = 9;
 
 /// What the numbers of a buffer are like. It decides how they compress, not what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,8 @@ impl Body {
                     CParameter::MinMatch(3),
                     CParameter::SearchLog(1),
                 ];
-                let counts = [CParameter::Strategy(Strategy::ZSTD_dfast), CParameter::MinMatch(5)];
-                (compressor(LEVEL_OF_INTERVALS, &[])?, of(&rising)?, of(&counts)?)
+                let counts = compressor(LEVEL_OF_EVENTS, &[])?;
+                (compressor(LEVEL_OF_INTERVALS, &[])?, of(&rising)?, Some(counts))
             }
             // Our columns are short numbers with runs of equal bytes between them: shorter matches than level 1
             // looks for by itself, found through a table that stays in the first-level cache. Measured on real

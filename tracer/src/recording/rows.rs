@@ -3,7 +3,7 @@
 
 use super::buckets::Buckets;
 use super::columns::{Ends, Numbers, Text};
-use super::encode::{Body, Shape};
+use super::encode::Body;
 use super::examples::Examples;
 use super::note::{Note, Notes};
 use super::on::{self, OnColumns};
@@ -129,7 +129,7 @@ impl Errnos {
     fn encode(&self, body: &mut Body) {
         self.ends.encode_structures(body);
         self.numbers.encode(body);
-        self.calls.encode_as(body, Shape::Counts);
+        self.calls.encode(body);
     }
 }
 

