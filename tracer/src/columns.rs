@@ -19,7 +19,7 @@ use crate::snapshot::ProcessRow;
 pub use baseline::CALLS_AGAINST_BASELINE;
 pub use cell::{age, clip, fit, whole};
 use cell::{dash, in_flight_text, rate, share, span};
-pub use errno::{ERRNOS, ERRNOS_OF_CALL};
+pub use errno::{ERRNOS, ERRNOS_OF_CALL, FAILED_ON_ID};
 pub use file::{FILES, FILES_OF_ALL, USES};
 pub use on::about;
 pub use open::OPEN_CALLS;

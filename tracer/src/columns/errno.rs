@@ -111,8 +111,11 @@ const LAST_SEEN: Column = Column {
     ..FIGURE
 };
 
+/// Id of the column with what calls failed on.
+pub const FAILED_ON_ID: &str = "on";
+
 const FAILED_ON: Column = Column {
-    id: "on",
+    id: FAILED_ON_ID,
     aliases: &["path"],
     title: "ON",
     about: "the path or the address that calls failed on most often, how often, and how many others are known",

@@ -1,17 +1,22 @@
 //! The line that says who the process of a screen is: its command line, its unit or container, its parent. Of a single
-//! process that does nothing it says what it is in.
+//! process that does nothing it says what it is in; of the selected error what calls failed on, where its column has no room.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::{Piece, justified, put};
-use crate::columns::{self, clip};
+use super::{Piece, justified, put, table};
+use crate::arguments;
+use crate::columns::{self, Row, clip};
 use crate::human;
 use crate::tui::model::{Model, Screen, Subject};
 use crate::tui::rows::ProcessKey;
+use unicode_width::UnicodeWidthStr as _;
 
 /// Height of a terminal that has a line for it.
 const ROOM: u16 = 14;
+
+/// Width of the column with what calls failed on at which hardly a path is cut.
+const WIDE_ENOUGH: usize = 48;
 
 /// Lines that it takes on a terminal of this height.
 pub(in crate::tui) fn lines(model: &Model, height: u16) -> u16 {
@@ -35,6 +40,9 @@ fn pieces(model: &Model) -> Vec<Piece> {
     let (theme, screen) = (model.theme, model.screen());
     if screen == Screen::Processes {
         return standing(model).map_or_else(Vec::new, |text| vec![Piece::new(text, theme.plain(), 0)]);
+    }
+    if screen == Screen::Errors {
+        return failed_on(model).map_or_else(Vec::new, |text| vec![Piece::new(text, theme.dim(), 0)]);
     }
     if let Screen::OnFile(_, key) = screen {
         return vec![Piece::new(format!(" on {}", model.file_label(key)), theme.plain(), 0)];
@@ -81,6 +89,33 @@ fn pieces(model: &Model) -> Vec<Piece> {
         pieces.push(Piece::new("ended", theme.note(), 1));
     }
     pieces
+}
+
+/// What the calls of the selected error failed on, as many as fit: ` on: 2,290x "/etc/x", 20x "/srv/y", 3 more`. Whether there
+/// is a line depends on the width alone, or rows would jump when another one is selected.
+fn failed_on(model: &Model) -> Option<String> {
+    let width = usize::from(model.size.0);
+    let has_room = |at: &columns::Placed| at.column.id == columns::FAILED_ON_ID && at.width >= WIDE_ENOUGH;
+    if model.rows.entries.is_empty() || table::placed_columns(model, width).iter().any(has_room) {
+        return None;
+    }
+    let selected = model.selected().and_then(|entry| model.row(entry));
+    let Some(Row::Error(_, call, errno)) = selected else { return None };
+    let mut text = " on:".to_owned();
+    let all = errno.examples.len();
+    let more = |left: usize| if left == 0 { String::new() } else { format!(", {left} more") };
+    for (at, example) in errno.examples.iter().enumerate() {
+        let sign = if at == 0 { "" } else { "," };
+        let next =
+            format!("{sign} {} {}", arguments::times(example), arguments::readable(call.call, example));
+        let room = width.saturating_sub(text.width() + more(all - at - 1).width());
+        if at > 0 && next.width() > room {
+            return Some(text + &more(all - at));
+        }
+        // The first is shown even where it must be cut.
+        text += &clip(&next, room);
+    }
+    Some(if all == 0 { " on: no path or address is known".to_owned() } else { text })
 }
 
 /// What the only process of the screen is in, when it made no call in the last interval: `read ≥ 3.0 s, since before we

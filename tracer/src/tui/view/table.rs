@@ -15,10 +15,15 @@ use crate::tui::model::{Model, Screen};
 /// Cells left of the first column, for the mark of a row.
 const MARK: usize = 1;
 
+/// The columns that a screen of this width has room for.
+pub(super) fn placed_columns(model: &Model, width: usize) -> Vec<Placed> {
+    model.placed_columns(width.saturating_sub(MARK))
+}
+
 /// Draws the table of the screen shown.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let width = usize::from(area.width);
-    let placed = model.placed_columns(width.saturating_sub(MARK));
+    let placed = placed_columns(model, width);
     put(buffer, area, 0, &head(model, &placed));
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if area.height == 0 {
