@@ -17,7 +17,8 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use before::BeforeLine;
-use example::{ErrnoLine, ExampleLine};
+use example::ErrnoLine;
+pub(crate) use example::ExampleLine;
 use finding::FindingLine;
 pub use name::Name;
 use on::{FileFields, FileLine, OnLine};

@@ -5,6 +5,7 @@ mod errnos;
 mod files;
 mod findings;
 pub mod json;
+pub(crate) mod markdown;
 mod table;
 
 pub use crate::columns::Scope;

@@ -1,4 +1,7 @@
-//! What is on the screen as a file: text, JSON or Markdown. All rows, whatever the terminal has room for.
+//! What is on the screen as a file: text, JSON or Markdown. All rows, whatever the terminal has room for, and all that is
+//! known of what their calls failed on.
+
+mod failed_on;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -10,11 +13,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use serde_json::{Map, Value, json};
 
+use self::failed_on::FailedOn;
 use super::model::{Model, Overlay};
 use super::view;
 use crate::columns::{self, Scope, SortKey};
 use crate::human::{duration, safe_text};
 use crate::recorder::Created;
+use crate::report::markdown::escaped;
 use crate::trust;
 
 /// Least width of a saved screen: all columns have room.
@@ -87,7 +92,18 @@ pub(crate) fn save(model: &Model, format: Format, now: Timestamp, directory: &Pa
 /// What is written.
 pub(crate) fn content(model: &Model, format: Format, now: Timestamp) -> String {
     match format {
-        Format::Text => text(model).join("\n") + "\n",
+        Format::Text => {
+            let mut lines = text(model);
+            let failed = failed_on(model);
+            if !failed.is_empty() {
+                lines.extend([String::new(), failed_on::HEADING.to_owned()]);
+            }
+            for errno in &failed {
+                lines.push(format!("  {}", errno.subject()));
+                lines.extend(errno.examples().map(|(times, on)| format!("    {times:>8} {on}")));
+            }
+            lines.join("\n") + "\n"
+        }
         Format::Json => format!("{:#}\n", object(model, now)),
         Format::Markdown => markdown(model, now),
     }
@@ -157,15 +173,20 @@ fn findings(model: &Model) -> Vec<String> {
     findings.iter().map(|finding| format!("{}: {}", finding.subject(), finding.sentence(end_ns))).collect()
 }
 
+/// The rows that are written.
+fn rows(model: &Model) -> impl Iterator<Item = columns::Row<'_>> {
+    model.rows.entries.iter().take(MOST_ROWS).filter_map(|&entry| model.row(entry))
+}
+
+/// What their calls failed on.
+fn failed_on(model: &Model) -> Vec<FailedOn<'_>> {
+    rows(model).flat_map(FailedOn::of_row).collect()
+}
+
 fn object(model: &Model, now: Timestamp) -> Value {
     let context = model.context();
     let columns = model.columns();
-    let rows: Vec<Value> = model
-        .rows
-        .entries
-        .iter()
-        .take(MOST_ROWS)
-        .filter_map(|&entry| model.row(entry))
+    let rows: Vec<Value> = rows(model)
         .map(|row| {
             let figures = columns.iter().filter(|column| column.is_in(model.scope)).map(|column| {
                 let value = match (column.key)(row, &context) {
@@ -186,6 +207,10 @@ fn object(model: &Model, now: Timestamp) -> Value {
     object.extend(facts(model, now).into_iter().map(|(name, value)| (name.to_owned(), json!(value))));
     object.insert("findings".to_owned(), json!(findings(model)));
     object.insert("rows".to_owned(), Value::Array(rows));
+    let failed: Vec<Value> = failed_on(model).iter().map(FailedOn::object).collect();
+    if !failed.is_empty() {
+        object.insert("failed_on".to_owned(), Value::Array(failed));
+    }
     object.insert("lines".to_owned(), json!(text(model)));
     Value::Object(object)
 }
@@ -193,30 +218,49 @@ fn object(model: &Model, now: Timestamp) -> Value {
 fn markdown(model: &Model, now: Timestamp) -> String {
     let mut page = "# tracer\n\n".to_owned();
     for (name, value) in facts(model, now) {
-        let _ = writeln!(page, "- {name}: {}", cell(&value));
+        let _ = writeln!(page, "- {name}: {}", escaped(&value));
     }
     let findings = findings(model);
     if !findings.is_empty() {
         page += "\n**What stands out**\n\n";
-        page.extend(findings.iter().map(|finding| format!("- {}\n", cell(finding))));
+        page.extend(findings.iter().map(|finding| format!("- {}\n", escaped(finding))));
     }
     page.push('\n');
     let columns: Vec<_> = model.columns().iter().filter(|column| column.is_in(model.scope)).collect();
     if model.screen().is_page() || columns.is_empty() {
-        return page + "```\n" + &text(model).join("\n") + "\n```\n";
+        let lines = text(model).join("\n");
+        let fence = fence(&lines);
+        let _ = write!(page, "{fence}\n{lines}\n{fence}\n");
+        write_failed_on(&mut page, model);
+        return page;
     }
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     page += &line(columns.iter().map(|column| column.title.to_owned()).collect());
     let rule = |column: &&columns::Column| if column.align == columns::Align::Left { "---" } else { "---:" };
     page += &line(columns.iter().map(|column| rule(column).to_owned()).collect());
     let context = model.context();
-    for row in model.rows.entries.iter().take(MOST_ROWS).filter_map(|&entry| model.row(entry)) {
-        page += &line(columns.iter().map(|column| cell(&(column.text)(row, &context))).collect());
+    for row in rows(model) {
+        page += &line(columns.iter().map(|column| escaped(&(column.text)(row, &context))).collect());
     }
+    write_failed_on(&mut page, model);
     page
 }
 
-/// Text that means only itself in Markdown.
-fn cell(text: &str) -> String {
-    text.chars().flat_map(|c| ("\\`*_[]<>|#".contains(c)).then_some('\\').into_iter().chain([c])).collect()
+fn write_failed_on(page: &mut String, model: &Model) {
+    let failed = failed_on(model);
+    if !failed.is_empty() {
+        let _ = write!(page, "\n**{}**\n\n", failed_on::HEADING);
+    }
+    for errno in &failed {
+        let _ = writeln!(page, "- {}", escaped(&errno.subject()));
+        page.extend(
+            errno.examples().map(|(times, on)| format!("  - {} {}\n", escaped(&times), escaped(&on))),
+        );
+    }
+}
+
+/// A fence that is longer than any row of backticks between.
+fn fence(lines: &str) -> String {
+    let longest = lines.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(3.max(longest + 1))
 }

@@ -1,6 +1,5 @@
 //! A comparison as Markdown, for a pull request or an incident report.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::compare::gate::State;
@@ -10,6 +9,7 @@ use crate::compare::words::{
 };
 use crate::compare::{By, Change, Verdict, threshold_words};
 use crate::human;
+use crate::report::markdown::escaped;
 use crate::syscalls::errno;
 
 use super::Shown;
@@ -137,18 +137,4 @@ fn write_errnos(out: &mut impl Write, shown: &Shown<'_>) -> io::Result<()> {
         writeln!(out, "\n{} more errnos are not shown (`--all`).", rows.len() - limit)?;
     }
     Ok(())
-}
-
-/// Text that Markdown and HTML take as nothing but text.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        // An underscore inside a word, as in the names of syscalls, is only that.
-        if matches!(c, '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '&' | '|' | '#' | '~' | '@') {
-            let _ = write!(escaped, "&#{};", c as u32);
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
 }

@@ -26,7 +26,7 @@ pub(super) struct ErrnoLine<'a> {
 
 /// A path or an address that calls failed on.
 #[derive(Serialize)]
-pub(super) struct ExampleLine {
+pub(crate) struct ExampleLine {
     /// Where the line is about several.
     #[serde(skip_serializing_if = "Option::is_none")]
     syscall: Option<String>,
@@ -35,7 +35,8 @@ pub(super) struct ExampleLine {
 }
 
 impl ExampleLine {
-    pub(super) fn all(call: CallKey, examples: &[Example]) -> Vec<Self> {
+    /// Those of one syscall.
+    pub(crate) fn all(call: CallKey, examples: &[Example]) -> Vec<Self> {
         examples.iter().map(|example| Self { syscall: None, ..Self::of(call, example) }).collect()
     }
 

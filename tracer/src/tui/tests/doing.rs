@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use jiff::Timestamp;
 
 use super::*;
+use crate::process::Comm;
 use crate::tui::fixture::SECOND;
 use crate::tui::save::{self, Format};
 
@@ -154,6 +155,66 @@ fn the_screen_is_written_with_all_rows_in_each_format() {
     open_process(&mut model, 1841);
     open_call(&mut model, "fsync");
     assert!(save::content(&model, Format::Markdown, now()).contains("```\n"));
+}
+
+/// The incident, in which the names that calls failed on are as hostile as they can be.
+fn hostile_incident() -> Model {
+    let mut snapshot = fixture::incident();
+    let calls = snapshot.processes.iter_mut().flat_map(|process| &mut process.calls);
+    for errno in calls.flat_map(|call| &mut call.errnos).filter(|errno| errno.errno == 2) {
+        let mut examples = errno.examples.to_vec();
+        examples[0].on = b"/a|b`c\n- d<img src=x>\x1b[2J\xff_e_"[..].into();
+        errno.examples = examples.into();
+    }
+    model_of(snapshot)
+}
+
+#[test]
+fn all_that_calls_failed_on_is_written_in_each_format() {
+    let mut model = hostile_incident();
+    send(&mut model, Command::View(View::Errors));
+    let text = save::content(&model, Format::Text, now());
+    let expected = "\nWhat calls failed on\n  openat ENOENT 2,310x in nginx 977\n      2,290x \
+                    \"/a|b`c\\x0a- d<img src=x>\\x1b[2J\\xff_e_\"\n        ≥17x \"/srv/www/favicon.ico\"\n";
+    assert!(text.ends_with(expected), "{text}");
+    let markdown = save::content(&model, Format::Markdown, now());
+    let expected = "\n**What calls failed on**\n\n- openat ENOENT 2,310x in nginx 977\n  - 2,290x \
+                    \"/a&#124;b&#96;c&#92;x0a- d&#60;img src=x&#62;&#92;x1b&#91;2J&#92;xff_e&#95;\"\n  - ≥17x \
+                    \"/srv/www/favicon.ico\"\n";
+    assert!(markdown.ends_with(expected), "{markdown}");
+    let table: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
+    assert_eq!(table.len(), 2 + model.rows.entries.len());
+    let bars = |line: &&str| line.matches('|').count();
+    assert!(table.iter().all(|line| bars(line) == bars(&table[0])), "no name adds a cell: {markdown}");
+    let json: serde_json::Value =
+        serde_json::from_str(&save::content(&model, Format::Json, now())).expect("an object");
+    let failed = json["failed_on"].as_array().expect("a list");
+    assert_eq!(failed.len(), 1, "of the others nothing is known: {failed:?}");
+    let openat = &failed[0];
+    assert_eq!((&openat["pid"], &openat["syscall"]), (&977.into(), &"openat".into()));
+    assert_eq!((&openat["errno"], &openat["count"]), (&"ENOENT".into(), &2_310.into()));
+    assert_eq!(openat["examples"][0]["on"], "/a|b`c\\x0a- d<img src=x>\\x1b[2J\\xff_e_");
+    assert_eq!(openat["examples"][1]["at_least"], 17);
+}
+
+#[test]
+fn the_page_of_a_call_is_written_with_all_that_it_failed_on_and_no_name_ends_its_fence() {
+    let mut snapshot = fixture::incident();
+    snapshot.processes.iter_mut().for_each(|process| process.comm = Comm::new("```\n````"));
+    let mut model = model_of(snapshot);
+    open_process(&mut model, 977);
+    open_call(&mut model, "openat");
+    let markdown = save::content(&model, Format::Markdown, now());
+    assert!(markdown.contains("\n  - 2,290x \"/etc/nginx/conf.d/missing.conf\"\n  - ≥17x "), "{markdown}");
+    let fences: Vec<&str> = markdown.lines().filter(|line| line.trim_start().starts_with('`')).collect();
+    assert!(fences.len() == 2 && fences[0] == fences[1], "{fences:?}");
+    assert!(!markdown[..markdown.rfind(fences[0]).expect("its end")].contains(&format!("{}`", fences[0])));
+    let json: serde_json::Value =
+        serde_json::from_str(&save::content(&model, Format::Json, now())).expect("an object");
+    assert_eq!(json["failed_on"][0]["examples"].as_array().map(Vec::len), Some(2));
+    assert_eq!(json["failed_on"][0]["pid"], serde_json::Value::Null, "the facts say whose");
+    send(&mut model, Command::View(View::Processes));
+    assert!(!save::content(&model, Format::Text, now()).contains("What calls failed on"));
 }
 
 #[test]
