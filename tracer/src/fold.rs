@@ -165,13 +165,14 @@ impl Fold {
 
     /// Takes one record from a ring.
     pub fn take(&mut self, bytes: &[u8]) {
-        match decode(bytes) {
-            Ok(Record::Call(event)) => self.take_call(&event),
-            Ok(Record::Process(event)) => self.take_process(&event),
-            Ok(Record::Operands(event)) => self.take_operands(&event),
+        // By reference: a copy would wait for what was decoded to reach memory.
+        match &decode(bytes) {
+            Ok(Record::Call(event)) => self.take_call(event),
+            Ok(Record::Process(event)) => self.take_process(event),
+            Ok(Record::Operands(event)) => self.take_operands(event),
             Err(error) => {
                 self.decode_failed += 1;
-                self.last_error = Some(error);
+                self.last_error = Some(error.clone());
             }
         }
     }
