@@ -155,6 +155,11 @@ fn parse_bytes(text: &str) -> Option<u64> {
         "M" | "m" | "MiB" => 1 << 20,
         "G" | "g" | "GiB" => 1 << 30,
         "T" | "t" | "TiB" => 1 << 40,
+        // As sizes are printed.
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(scale)
@@ -226,7 +231,14 @@ mod tests {
 
     #[test]
     fn sizes_have_units_and_a_least() {
-        for (text, bytes) in [("65536", 65_536), ("500M", 500 << 20), ("2G", 2 << 30), ("1TiB", 1 << 40)] {
+        for (text, bytes) in [
+            ("65536", 65_536),
+            ("500M", 500 << 20),
+            ("2G", 2 << 30),
+            ("1TiB", 1 << 40),
+            ("588kB", 588_000),
+            ("1GB", 1_000_000_000),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         assert_eq!(parse_size("1K"), Err(ValueError::TooSmall));
