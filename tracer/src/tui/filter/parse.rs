@@ -255,14 +255,14 @@ mod tests {
 
         #[test]
         fn what_was_understood_can_be_typed_again(text in near()) {
-            let (terms, _) = parse(&text);
+            // A plain word that looks like something else cannot be quoted into one.
+            let mut terms = parse(&text).0;
+            terms.retain(|term| term.field != Field::Any);
             let typed: Vec<String> = terms.iter().map(|term| {
                 let name = FIELDS.iter().find(|field| field.1 == term.field).map_or(String::new(), |field| format!("{}:", field.0));
                 let values: Vec<String> = term.values.iter().map(Value::typed).collect();
                 format!("{}{name}{}", if term.excludes { "!" } else { "" }, values.join(","))
             }).collect();
-            // A plain word that looks like something else cannot be quoted into one.
-            prop_assume!(terms.iter().all(|term| term.field != Field::Any));
             prop_assert_eq!(parse(&typed.join(" ")), (terms, Vec::new()));
         }
     }
