@@ -68,7 +68,11 @@ pub fn regroup(mut snapshot: Snapshot, by: By) -> Snapshot {
     snapshot.processes = groups
         .into_iter()
         .map(|((host, cgroup, comm), rows)| {
-            let who = cgroup.map(|cgroup| Arc::new(Who { cgroup, ..Who::default() }));
+            // What is in one cgroup is in one container.
+            let mut members = rows.iter().filter_map(|row| row.who.as_ref());
+            let known = members.find(|who| !who.names.is_empty());
+            let names = known.map_or_else(Box::default, |who| who.names.clone());
+            let who = cgroup.map(|cgroup| Arc::new(Who { cgroup, names, ..Who::default() }));
             together(ProcessRow { host, who, comm, exited: true, ..ProcessRow::default() }, rows)
         })
         .collect();

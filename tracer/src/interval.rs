@@ -271,6 +271,7 @@ pub(crate) mod tests {
             who: (!order.is_multiple_of(3)).then(|| {
                 Arc::new(Who {
                     ns_pid: order as u32 % 5,
+                    names: ["", "web", "ns/pod/c", "/pod/"][order as usize % 4].into(),
                     ..Who::new(order as u32, b"p\0-x\0", b"0::/a.service")
                 })
             }),

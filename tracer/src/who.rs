@@ -1,8 +1,11 @@
 //! Who a process is beyond its name: parent, command line, cgroup, and what the path of a cgroup says of systemd
 //! units and containers. Pure: reading `/proc` is [`crate::source::who`]'s.
 
+pub(crate) mod names;
+
 use std::borrow::Cow;
 
+pub use names::{MAX_NAMES_BYTES, Names};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a command line that are kept.
@@ -23,6 +26,9 @@ pub struct Who {
     pub cmdline: Box<[u8]>,
     /// The path of its cgroup below the tracer's own root of them; `U+FFFD` for what is no UTF-8.
     pub cgroup: Box<str>,
+    /// What its container is called, as far as files of this host tell: `web`, or `namespace/pod/container` where that is
+    /// part of a Kubernetes pod, with nothing between the slashes for what is not known. At most [`MAX_NAMES_BYTES`].
+    pub names: Box<str>,
 }
 
 /// A container.
@@ -34,12 +40,22 @@ pub struct Container<'a> {
     pub id: &'a str,
     /// Uid of the Kubernetes pod it is part of.
     pub pod: Option<String>,
+    /// What people call it and its pod.
+    pub names: Names<'a>,
+}
+
+impl Container<'_> {
+    /// Its id as runtimes list it.
+    pub fn short_id(&self) -> &str {
+        if self.id.len() == 64 { &self.id[..12] } else { self.id }
+    }
 }
 
 impl Who {
     /// From `/proc/PID/cmdline` and `/proc/PID/cgroup` as they were read.
     pub fn new(ppid: u32, cmdline: &[u8], cgroups: &[u8]) -> Self {
-        Self { ppid, ns_pid: 0, cmdline: join_arguments(cmdline), cgroup: cgroup_of(cgroups) }
+        let (cmdline, cgroup) = (join_arguments(cmdline), cgroup_of(cgroups));
+        Self { ppid, ns_pid: 0, cmdline, cgroup, names: Box::default() }
     }
 
     /// The same with its PID where it runs, from `/proc/PID/status` as it was read.
@@ -66,14 +82,18 @@ impl Who {
             container_part(part, above).map(|(runtime, id)| (at, runtime, id))
         })?;
         let pod = parts[..at].iter().rev().find_map(|part| pod_uid(part));
-        Some(Container { runtime, id, pod })
+        Some(Container { runtime, id, pod, names: Names::of(&self.names) })
     }
 
     /// Where it runs, in short: container, unit, cgroup.
     pub fn place(&self) -> Cow<'_, str> {
-        if let Some(Container { runtime, id, .. }) = self.container() {
-            let short = if id.len() == 64 { &id[..12] } else { id };
-            return Cow::Owned(format!("{} {short}", runtime.unwrap_or("container")));
+        if let Some(container) = self.container() {
+            let runtime = container.runtime.unwrap_or("container");
+            return Cow::Owned(match container.names {
+                Names { pod: Some(_), .. } => format!("pod {}", self.names),
+                Names { container: Some(name), .. } => format!("{runtime} {name}"),
+                _ => format!("{runtime} {}", container.short_id()),
+            });
         }
         match (self.unit(), &*self.cgroup) {
             (Some(unit), _) => Cow::Borrowed(unit),
@@ -84,7 +104,7 @@ impl Who {
 
     /// Memory behind it.
     pub fn heap_bytes(&self) -> usize {
-        self.cmdline.len() + self.cgroup.len()
+        self.cmdline.len() + self.cgroup.len() + self.names.len()
     }
 }
 
@@ -282,6 +302,21 @@ mod tests {
             (String::new(), "cgroup not known"),
         ] {
             assert_eq!(at(&cgroup).place(), place);
+        }
+    }
+
+    #[test]
+    fn a_place_has_the_names_that_are_known() {
+        let who = |cgroup: String, names: &str| Who { names: names.into(), ..at(&cgroup) };
+        let docker = || format!("/system.slice/docker-{ID}.scope");
+        for (who, place) in [
+            (who(docker(), "web"), "docker web"),
+            (who(docker(), "ns/p/c"), "pod ns/p/c"),
+            (who(docker(), "/p/"), "pod /p/"),
+            (who(docker(), "no/names"), "docker 0123456789ab"),
+            (who("/system.slice/nginx.service".to_owned(), "web"), "nginx.service"),
+        ] {
+            assert_eq!(who.place(), place);
         }
     }
 

@@ -10,7 +10,7 @@ use super::reader::{comm, nonsense};
 use super::rows::{RowShape, push_as_text};
 use super::schema::{process, row, thread};
 use crate::process::{Comm, ProcessInfo, ThreadNames};
-use crate::who::{MAX_CGROUP_BYTES, MAX_CMDLINE_BYTES, Who};
+use crate::who::{MAX_CGROUP_BYTES, MAX_CMDLINE_BYTES, MAX_NAMES_BYTES, Who};
 
 /// What a row says of its process.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,7 @@ pub(super) struct Processes {
     threads: Ends,
     thread_tids: Numbers<u32>,
     thread_comms: Text,
+    container: Text,
 }
 
 impl Processes {
@@ -65,6 +66,10 @@ impl Processes {
                 Some(who) => self.cgroup.push(&*who.cgroup),
                 None => self.cgroup.push_null(),
             }
+            match who.map(|who| &*who.names).filter(|names| !names.is_empty()) {
+                Some(names) => self.container.push(names),
+                None => self.container.push_null(),
+            }
             for (&tid, comm) in info.into_iter().flat_map(|info| info.threads.iter()) {
                 self.thread_tids.push(tid);
                 self.thread_comms.push(comm.as_bytes());
@@ -80,8 +85,8 @@ impl Processes {
         self.exited.clear();
         self.ppid.clear();
         self.ns_pid.clear();
-        let texts = [&mut self.comm_bytes, &mut self.cmdline, &mut self.cmdline_bytes, &mut self.cgroup];
-        texts.into_iter().for_each(Text::clear);
+        let texts = [&mut self.comm_bytes, &mut self.cmdline, &mut self.cmdline_bytes];
+        texts.into_iter().chain([&mut self.cgroup, &mut self.container]).for_each(Text::clear);
         self.threads.clear();
         self.thread_tids.clear();
         self.thread_comms.clear();
@@ -100,6 +105,7 @@ impl Processes {
         self.threads.encode_structures(body);
         self.thread_tids.encode(body);
         self.thread_comms.encode(body);
+        self.container.encode(body);
     }
 }
 
@@ -156,11 +162,20 @@ fn who(place: Place<'_>) -> Result<Option<Arc<Who>>, Damage> {
         None => place.part(process::CMDLINE)?.text(place.at).ok_or_else(nonsense)?.as_bytes(),
     };
     let cgroup = place.part(process::CGROUP)?.text(place.at).ok_or_else(nonsense)?;
-    if cmdline.len() > MAX_CMDLINE_BYTES || cgroup.len() > MAX_CGROUP_BYTES {
+    // It came later than the others.
+    let names =
+        place.parts.get(process::CONTAINER).and_then(|names| names.text(place.at)).unwrap_or_default();
+    if cmdline.len() > MAX_CMDLINE_BYTES || cgroup.len() > MAX_CGROUP_BYTES || names.len() > MAX_NAMES_BYTES {
         return Err(nonsense());
     }
     let ns_pid = place.part(process::NS_PID)?.number(place.at).unwrap_or(0);
-    Ok(Some(Arc::new(Who { ppid, ns_pid, cmdline: cmdline.into(), cgroup: cgroup.into() })))
+    Ok(Some(Arc::new(Who {
+        ppid,
+        ns_pid,
+        cmdline: cmdline.into(),
+        cgroup: cgroup.into(),
+        names: names.into(),
+    })))
 }
 
 fn thread_names(list: Structures<'_>) -> Result<ThreadNames, Damage> {

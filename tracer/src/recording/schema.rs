@@ -126,6 +126,8 @@ pub(super) mod process {
     pub(in crate::recording) const CMDLINE_BYTES: usize = 6;
     pub(in crate::recording) const CGROUP: usize = 7;
     pub(in crate::recording) const THREADS: usize = 8;
+    /// It came later.
+    pub(in crate::recording) const CONTAINER: usize = 9;
 }
 
 /// Parts of [`process::THREADS`].
@@ -240,6 +242,7 @@ fn row_fields(kind: Kind, args: bool) -> Fields {
         some("cmdline_bytes", DataType::Binary),
         some("cgroup", DataType::Utf8),
         structures("threads", vec![all("tid", DataType::UInt32), all("comm", DataType::Binary)]),
+        some("container", DataType::Utf8),
     ];
     let note = vec![
         some("text", DataType::Utf8),

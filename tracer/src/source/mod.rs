@@ -1,5 +1,6 @@
 //! Where intervals come from.
 
+mod containers;
 pub mod contest;
 mod descriptors;
 mod files;

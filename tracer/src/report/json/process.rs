@@ -34,11 +34,19 @@ pub(super) struct ProcessLine<'a> {
     container: Option<&'a str>,
     runtime: Option<&'static str>,
     pod: Option<String>,
+    /// What people call the container and its pod, as far as files of the host told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_namespace: Option<&'a str>,
 }
 
 impl<'a> ProcessLine<'a> {
     pub(super) fn new((scope, end_ns): (Scope, u64), id: ProcessId, comm: Comm, who: &'a Who) -> Self {
         let container = who.container();
+        let names = container.as_ref().map(|container| container.names).unwrap_or_default();
         Self {
             scope,
             end_ns,
@@ -55,6 +63,9 @@ impl<'a> ProcessLine<'a> {
             container: container.as_ref().map(|container| container.id),
             runtime: container.as_ref().and_then(|container| container.runtime),
             pod: container.and_then(|container| container.pod),
+            container_name: names.container,
+            pod_name: names.pod,
+            pod_namespace: names.namespace,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::aggregate::Aggregator;
 use crate::interval::tests::any_interval;
 use crate::interval::tests::cell_of;
 use crate::process::ProcessInfo;
+use crate::who::Who;
 use proptest::prelude::*;
 use serde_json::Value;
 use tracer_common::abi::Abi;
@@ -240,4 +241,27 @@ proptest! {
         prop_assert!(lines[0].bytes().all(|byte| matches!(byte, b' '..=b'~')));
         prop_assert_eq!(&serde_json::from_str::<Meta>(&lines[0]).expect("a meta line"), &meta);
     }
+}
+
+#[test]
+fn a_container_has_its_names_where_they_are_known() {
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let line = |names: &str| {
+        let mut interval = small_interval();
+        for info in interval.processes.values_mut() {
+            let cgroup: Box<str> = format!("/docker/{ID}").into();
+            info.who = Some(Arc::new(Who { cgroup, names: names.into(), ..Who::default() }));
+        }
+        parsed(&written(|lines| lines.interval(&interval))).remove(0)
+    };
+    let pod = line("kube-system/dns\u{1b}[2J\u{202e}/coredns");
+    assert_eq!(pod["type"], "process");
+    assert_eq!((&pod["container"], &pod["container_name"]), (&ID.into(), &"coredns".into()));
+    assert_eq!(pod["pod_namespace"], "kube-system");
+    assert_eq!(pod["pod_name"], "dns\u{1b}[2J\u{202e}", "and the line is ASCII, as all are");
+    let plain = line("web");
+    assert_eq!(plain["container_name"], "web");
+    assert!(plain.get("pod_name").is_none() && plain.get("pod_namespace").is_none());
+    let none = line("");
+    assert!(none.get("container_name").is_none(), "{none}");
 }

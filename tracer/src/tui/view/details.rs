@@ -18,6 +18,9 @@ const ROOM: u16 = 14;
 /// Width of the column with what calls failed on at which hardly a path is cut.
 const WIDE_ENOUGH: usize = 48;
 
+/// Cells that the name of a container or a pod takes at most.
+const MOST_OF_A_NAME: usize = 40;
+
 /// Lines that it takes on a terminal of this height.
 pub(in crate::tui) fn lines(model: &Model, height: u16) -> u16 {
     u16::from(height >= ROOM && !pieces(model).is_empty())
@@ -64,8 +67,15 @@ fn pieces(model: &Model) -> Vec<Piece> {
     match (who.container(), who.unit()) {
         (Some(container), _) => {
             let runtime = container.runtime.unwrap_or("container");
-            let id: String = container.id.chars().take(12).collect();
-            pieces.push(Piece::new(format!("{runtime} {}", safe(&id)), theme.plain(), 2));
+            let short = |name: &str| clip(&safe(name), MOST_OF_A_NAME);
+            let name = container.names.container.map_or_else(String::new, |name| format!("{} ", short(name)));
+            let id: String = container.short_id().chars().take(12).collect();
+            pieces.push(Piece::new(format!("{runtime} {name}{}", safe(&id)), theme.plain(), 2));
+            if let Some(pod) = container.names.pod {
+                let namespace =
+                    container.names.namespace.map_or_else(String::new, |name| format!("{}/", short(name)));
+                pieces.push(Piece::new(format!("pod {namespace}{}", short(pod)), theme.plain(), 2));
+            }
         }
         (None, Some(unit)) => pieces.push(Piece::new(format!("unit {}", safe(unit)), theme.plain(), 2)),
         (None, None) => {}
