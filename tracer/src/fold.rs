@@ -172,7 +172,7 @@ impl Fold {
             Ok(Record::Operands(event)) => self.take_operands(event),
             Err(error) => {
                 self.decode_failed += 1;
-                self.last_error = Some(error.clone());
+                self.last_error = Some(*error);
             }
         }
     }

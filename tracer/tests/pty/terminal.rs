@@ -219,6 +219,16 @@ impl Terminal {
     }
 }
 
+impl Drop for Terminal {
+    /// What a failed test leaves behind would take time from the tests after it.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
 /// Everything that `stty -a` would say.
 fn settings(master: &(dyn MasterPty + Send)) -> String {
     let settings = master.get_termios().expect("a terminal has settings");
