@@ -13,6 +13,7 @@ use crate::interval::{
 };
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::snapshot::within;
 use crate::trend::Trend;
 
 mod bounds;
@@ -96,6 +97,7 @@ struct Recent {
     calls: u64,
     errors: u64,
     total_ns: u64,
+    busy_ns: u64,
     bytes: u64,
     threads: Arc<[ThreadFigures]>,
     on: Arc<[OnFile]>,
@@ -103,7 +105,8 @@ struct Recent {
 }
 
 impl Call {
-    fn merge(&mut self, cell: &Cell, generation: u64, now_ns: u64) {
+    /// `start_ns` to `now_ns` is the interval of the cell.
+    fn merge(&mut self, cell: &Cell, generation: u64, (start_ns, now_ns): (u64, u64)) {
         self.total.merge_keeping(cell, slowest::IN_RUN);
         threads::limit(&mut self.total.threads);
         on::limit(&mut self.total.on);
@@ -118,6 +121,9 @@ impl Call {
         on::merge(&mut self.recent.on, &cell.on);
         self.recent.errors += cell.error_count();
         self.recent.total_ns += cell.total_ns;
+        let latencies = cell.latencies.buckets().map(|bucket| (bucket.high_ns, bucket.count));
+        let span_ns = now_ns.saturating_sub(start_ns);
+        self.recent.busy_ns += within(span_ns, cell.total_ns, latencies, cell.interrupted);
         self.recent.bytes = self.recent.bytes.saturating_add(cell.sizes.bytes);
         for (&errno, &count) in &cell.errors {
             *self.recent.by_errno.entry(errno).or_default() += count;
@@ -144,6 +150,7 @@ impl Call {
             self.recent.calls += other.recent.calls;
             self.recent.errors += other.recent.errors;
             self.recent.total_ns += other.recent.total_ns;
+            self.recent.busy_ns += other.recent.busy_ns;
             self.recent.bytes = self.recent.bytes.saturating_add(other.recent.bytes);
             on::merge(&mut self.recent.on, &other.recent.on);
             on::limit(&mut self.recent.on);
@@ -216,7 +223,7 @@ impl Aggregator {
             let known = calls.len();
             let call = calls.entry(bounds::key(calls, key.call)).or_default();
             let before = call.heap_bytes();
-            call.merge(cell, generation, interval.end_ns);
+            call.merge(cell, generation, (interval.start_ns, interval.end_ns));
             let after = call.heap_bytes() + (calls.len() - known) * bounds::CALL_BYTES;
             // Less than before where the histogram was shared and had room to grow.
             self.bytes = self.bytes + after - before;
@@ -422,6 +429,39 @@ mod tests {
         });
         let row = &aggregator.snapshot().processes[0].calls[0];
         assert_eq!((row.stats.calls, row.stats.in_flight, row.stats.oldest_in_flight_ns), (0, 1, 3_000));
+    }
+
+    #[test]
+    fn a_call_is_busy_in_its_last_interval_for_no_longer_than_that_is() {
+        const SECOND: u64 = 1_000_000_000;
+        let process = ProcessId { pid: 9, start_ns: 1 };
+        let key = CellKey { process, call: CallKey { abi: Abi::X86_64, nr: 2 } };
+        let busy = |calls: &[(u64, Outcome)]| {
+            let mut interval = Interval { start_ns: 60 * SECOND, end_ns: 61 * SECOND, ..Interval::default() };
+            interval.cells.insert(key, cell_of(calls));
+            let mut aggregator = Aggregator::new();
+            aggregator.merge(&interval);
+            let snapshot = aggregator.snapshot();
+            let stats = &snapshot.processes[0].calls[0].stats;
+            let total: u64 = calls.iter().map(|(latency_ns, _)| latency_ns).sum();
+            assert_eq!(stats.recent_total_ns, total, "what the calls took is told whole");
+            assert_eq!(snapshot.all.recent_busy_ns, stats.recent_busy_ns);
+            stats.recent_busy_ns
+        };
+        let [long, short] = [(20 * SECOND, Outcome::Success), (1_000_000, Outcome::Success)];
+        assert_eq!(busy(&[long]), SECOND, "a thread, a second");
+        assert_eq!(busy(&[long; 64]), 64 * SECOND, "and 64 of them");
+        assert_eq!(busy(&[(20 * SECOND, Outcome::Interrupted(512))]), SECOND);
+        assert_eq!(busy(&[(SECOND / 2, Outcome::Success)]), SECOND / 2);
+        let many = [short; 500];
+        assert_eq!(busy(&many), SECOND / 2);
+        let threads = [(SECOND * 3 / 4, Outcome::Success); 4];
+        assert_eq!(busy(&threads), 3 * SECOND, "threads add up");
+        let both = busy(&[&many[..], &[long]].concat());
+        assert!(
+            (SECOND * 3 / 2..SECOND * 8 / 5).contains(&both),
+            "short ones to the width of a bucket: {both}"
+        );
     }
 
     #[test]

@@ -9,12 +9,13 @@ use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 
 use rustc_hash::FxBuildHasher;
+use tracer_common::bucket::upper_bound;
 
 use crate::columns;
 use crate::file::{FileId, FileKind, Names, Peer};
 use crate::interval::{OnFile, Sizes, on};
 use crate::process::Comm;
-use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot};
+use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot, within};
 pub use row::{Figures, FileRow, FileUse, What};
 
 /// Ports from here on are mostly given to clients by chance, the first of those that Linux gives: they tell connections
@@ -172,10 +173,11 @@ fn each<'a>(
             };
             let mut rest = rest_of(call);
             for row in call.on.iter() {
-                let stats = stats_of(call, row);
+                let stats = stats_of(call, row, snapshot.recent_ns);
                 rest.recent_calls = rest.recent_calls.saturating_sub(stats.recent_calls);
                 rest.recent_errors = rest.recent_errors.saturating_sub(stats.recent_errors);
                 rest.recent_total_ns = rest.recent_total_ns.saturating_sub(stats.recent_total_ns);
+                rest.recent_busy_ns = rest.recent_busy_ns.saturating_sub(stats.recent_busy_ns);
                 rest.recent_bytes = rest.recent_bytes.saturating_sub(stats.recent_bytes);
                 let on = Some((row.file, row.fd, &row.names));
                 let part = Part { on, stats, latencies: &row.latencies, ..none() };
@@ -203,8 +205,8 @@ fn each<'a>(
     }
 }
 
-/// Figures of the calls of a cell on one file.
-fn stats_of(call: &CallRow, row: &OnFile) -> CallStats {
+/// Figures of the calls of a cell on one file, the last interval of which was `recent_ns` long.
+fn stats_of(call: &CallRow, row: &OnFile, recent_ns: u64) -> CallStats {
     let recent = call.recent_on.binary_search_by_key(&row.file, |recent| recent.file);
     let recent = recent.ok().map(|at| &call.recent_on[at]);
     let recently = |of: fn(&OnFile) -> u64| recent.map_or(0, of);
@@ -217,9 +219,18 @@ fn stats_of(call: &CallRow, row: &OnFile) -> CallStats {
         recent_calls: recently(|row| row.calls),
         recent_errors: recently(|row| row.errors),
         recent_total_ns: recently(|row| row.total_ns),
+        recent_busy_ns: recent.map_or(0, |row| busy_ns(row, recent_ns)),
         recent_bytes: recently(|row| row.bytes),
         ..CallStats::default()
     }
+}
+
+/// How much of its time can lie in an interval of `span_ns`.
+fn busy_ns(row: &OnFile, span_ns: u64) -> u64 {
+    let most_ns = |index: u16| upper_bound(usize::from(index), on::GROUPING_POWER);
+    let latencies = row.latencies.iter().map(|&(index, calls)| (most_ns(index.into()), calls));
+    let completed: u64 = row.latencies.iter().map(|&(_, calls)| calls).sum();
+    within(span_ns, row.total_ns, latencies, row.calls.saturating_sub(completed))
 }
 
 /// What a cell has more than its files since the start; of the last interval still everything.
@@ -234,6 +245,7 @@ fn rest_of(call: &CallRow) -> CallStats {
         recent_calls: all.recent_calls,
         recent_errors: all.recent_errors,
         recent_total_ns: all.recent_total_ns,
+        recent_busy_ns: all.recent_busy_ns,
         recent_bytes: all.recent_bytes,
         ..CallStats::default()
     }

@@ -33,8 +33,8 @@ impl ThreadRow {
 }
 
 /// The threads that made calls of `process` or are in one, by tid, after those that are not told apart. `end_ns` is the
-/// `CLOCK_MONOTONIC` of its figures.
-pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
+/// `CLOCK_MONOTONIC` of its figures, `recent_ns` the length of the last interval.
+pub fn threads_of(process: &ProcessRow, end_ns: u64, recent_ns: u64) -> Vec<ThreadRow> {
     let mut threads: BTreeMap<u32, ThreadRow> = BTreeMap::new();
     for (index, call) in process.calls.iter().enumerate() {
         for figures in call.threads.iter() {
@@ -48,6 +48,7 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
                 recent_calls: recent.calls,
                 recent_errors: recent.errors,
                 recent_total_ns: recent.total_ns,
+                recent_busy_ns: recent.total_ns,
                 ..CallStats::default()
             };
             let thread = threads.entry(figures.tid).or_default();
@@ -63,6 +64,7 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
                 recent_calls: call.stats.recent_calls.saturating_sub(known(|thread| thread.calls)),
                 recent_errors: call.stats.recent_errors.saturating_sub(known(|thread| thread.errors)),
                 recent_total_ns: call.stats.recent_total_ns.saturating_sub(known(|thread| thread.total_ns)),
+                recent_busy_ns: call.stats.recent_busy_ns.saturating_sub(known(|thread| thread.total_ns)),
                 ..CallStats::default()
             };
             let thread = threads.entry(0).or_default();
@@ -87,6 +89,12 @@ pub fn threads_of(process: &ProcessRow, end_ns: u64) -> Vec<ThreadRow> {
     let is_whole = !threads.contains_key(&0);
     for (&tid, thread) in &mut threads {
         thread.is_counted |= is_whole;
+        // One thread is in one call at a time: what its calls took beyond the interval they took before it.
+        if tid > 0 {
+            for stats in [&mut thread.all, &mut thread.work] {
+                stats.recent_busy_ns = stats.recent_busy_ns.min(recent_ns);
+            }
+        }
         (thread.tid, thread.name) = (tid, process.threads.get(&tid).copied().unwrap_or(process.comm));
     }
     threads.into_values().collect()
@@ -101,7 +109,7 @@ mod tests {
     fn every_thread_has_its_share_and_the_rest_has_what_is_left() {
         let snapshot = fixture::incident();
         let postgres = snapshot.processes.iter().find(|row| row.id.pid == 1841).expect("postgres");
-        let threads = threads_of(postgres, snapshot.end_ns);
+        let threads = threads_of(postgres, snapshot.end_ns, snapshot.recent_ns);
         let tids: Vec<u32> = threads.iter().map(|thread| thread.tid).collect();
         assert_eq!(tids, [0, 1841, 1842, 1843, 1848]);
         let figures: [fn(&CallStats) -> u64; 3] =
@@ -116,5 +124,20 @@ mod tests {
             threads[4].now.as_ref().map(|(at, _)| postgres.calls[*at].name.as_str()),
             Some("epoll_wait")
         );
+    }
+
+    #[test]
+    fn a_thread_is_busy_for_no_longer_than_the_interval_is() {
+        let mut snapshot = fixture::incident();
+        let postgres = snapshot.processes.iter_mut().find(|row| row.id.pid == 1841).expect("postgres");
+        for call in &mut postgres.calls {
+            let long = |thread: &ThreadFigures| ThreadFigures { total_ns: 20 * fixture::SECOND, ..*thread };
+            call.recent_threads = call.recent_threads.iter().map(long).collect();
+        }
+        let threads = threads_of(postgres, snapshot.end_ns, snapshot.recent_ns);
+        let busy =
+            |tid| threads.iter().find(|thread| thread.tid == tid).map(|thread| thread.work.recent_busy_ns);
+        assert_eq!(busy(1841), Some(snapshot.recent_ns));
+        assert_eq!(threads[1].work.recent_total_ns, 20 * fixture::SECOND, "what they took is told whole");
     }
 }

@@ -213,6 +213,8 @@ pub struct CallStats {
     pub recent_errors: u64,
     /// Time of the calls that ended in the last interval; can exceed its length.
     pub recent_total_ns: u64,
+    /// The part of it that can lie in the last interval, see [`within`].
+    pub recent_busy_ns: u64,
     /// What they moved, where they return it.
     pub sizes: Sizes,
     /// Bytes moved in the last interval.
@@ -261,10 +263,25 @@ impl CallStats {
         self.recent_calls += other.recent_calls;
         self.recent_errors += other.recent_errors;
         self.recent_total_ns += other.recent_total_ns;
+        self.recent_busy_ns += other.recent_busy_ns;
         self.sizes.merge(&other.sizes);
         self.recent_bytes = self.recent_bytes.saturating_add(other.recent_bytes);
         trend::add(&mut self.trend, &other.trend);
     }
+}
+
+/// How much of `total_ns` can lie in an interval of `span_ns`: of a call no more than the interval is long. When it began is
+/// not kept of each call, so this is never less than what was spent in the interval, and what a thread did after a call
+/// that began before the interval may come on top. `latencies` are calls by the most that they took, `others` calls of
+/// which that is not known.
+pub fn within(span_ns: u64, total_ns: u64, latencies: impl Iterator<Item = (u64, u64)>, others: u64) -> u64 {
+    // Then no call was longer than the interval, which is nearly always so.
+    if total_ns <= span_ns {
+        return total_ns;
+    }
+    let known = latencies.map(|(most_ns, calls)| calls.saturating_mul(most_ns.min(span_ns)));
+    let most_ns = known.fold(others.saturating_mul(span_ns), u64::saturating_add);
+    total_ns.min(most_ns)
 }
 
 impl Snapshot {

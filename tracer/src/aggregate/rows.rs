@@ -167,6 +167,7 @@ impl Aggregator {
                 recent_calls: recent(call.recent.calls),
                 recent_errors: recent(call.recent.errors),
                 recent_total_ns: recent(call.recent.total_ns),
+                recent_busy_ns: recent(call.recent.busy_ns),
                 sizes: total.sizes,
                 recent_bytes: recent(call.recent.bytes),
                 trend: call.trend.at(self.generation),

@@ -120,10 +120,10 @@ impl Context {
         if self.recent_ns == 0 { 0.0 } else { recent as f64 * 1e9 / self.recent_ns as f64 }
     }
 
-    /// Time spent in calls in scope, in ns.
+    /// Time spent in calls in scope, in ns; in an interval, no more than can lie in it.
     pub fn time_ns(&self, stats: &CallStats) -> u64 {
         match self.scope {
-            Scope::Interval => stats.recent_total_ns,
+            Scope::Interval => stats.recent_busy_ns,
             Scope::Total => stats.total_ns,
         }
     }

@@ -67,6 +67,7 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
             latencies: Arc::new(histogram),
             recent_calls: calls.div_ceil(100),
             recent_total_ns: total_ns / 100,
+            recent_busy_ns: total_ns / 100,
             // Saw teeth that grow.
             trend: std::array::from_fn(|at| (calls as usize * (at % 5 + at / 6 + 1) / 100) as u32),
             ..CallStats::default()
@@ -233,7 +234,7 @@ pub(crate) fn incident() -> Snapshot {
     let mut sh = process(0, "sh", vec![call("execve", &spread(300, 200_000, 900_000))]);
     (sh.folded, sh.exited) = (976, true);
     for stats in [&mut sh.all, &mut sh.work, &mut sh.calls[0].stats] {
-        (stats.recent_calls, stats.recent_total_ns) = (0, 0);
+        (stats.recent_calls, stats.recent_total_ns, stats.recent_busy_ns) = (0, 0, 0);
     }
     snapshot(vec![
         sh,
@@ -347,6 +348,7 @@ pub(crate) fn extreme() -> Extreme {
         recent_calls: 999_999_999,
         recent_errors: 999_999_999,
         recent_total_ns: 1 << 50,
+        recent_busy_ns: 1 << 50,
         ..call.stats
     };
     call.errnos.push(ErrnoRow {

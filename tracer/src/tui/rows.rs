@@ -232,7 +232,7 @@ impl Rows {
     fn threads(&mut self, snapshot: &Snapshot, key: ProcessKey, filter: &Filter) -> Vec<Entry> {
         let found = snapshot.processes.iter().enumerate().find(|(_, row)| ProcessKey::of(row) == key);
         let Some((at, process)) = found else { return Vec::new() };
-        self.threads = threads_of(process, snapshot.end_ns);
+        self.threads = threads_of(process, snapshot.end_ns, snapshot.recent_ns);
         let fits = |thread: &ThreadRow| {
             let now = thread.now.as_ref().and_then(|(call, _)| process.calls.get(*call));
             filter.fits_thread(process, thread.tid, thread.name, now)
