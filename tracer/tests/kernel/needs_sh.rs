@@ -301,8 +301,8 @@ fn one_looks_back_on_the_live_screen_while_collection_goes_on() {
 fn two_spans_of_a_live_run_are_compared_while_it_goes_on_and_its_recording_has_the_marks() {
     let place = Place::new();
     let tracer = tracer().display().to_string();
-    // Twice as much is read at once from the third second on.
-    let script = "i=0; while :; do i=$((i+1)); [ $i -gt 60 ] && b=64k || b=4k; dd if=/dev/zero of=/dev/null bs=$b count=20 2>/dev/null; sleep 0.04; done";
+    // Much more is read at once from the third second on, so that it shows on a busy machine too.
+    let script = "i=0; while :; do i=$((i+1)); [ $i -gt 60 ] && b=1M || b=4k; dd if=/dev/zero of=/dev/null bs=$b count=20 2>/dev/null; sleep 0.04; done";
     let mut live =
         Terminal::run(&format!("exec {tracer} -i 200ms --record {} -- sh -c '{script}'", place.text));
     live.wait_for_text("dd ");
