@@ -61,8 +61,8 @@ pub struct Config {
     pub typed_regs: u32,
     /// Chunks of operands of each CPU minus one; their number is a power of two.
     pub chunk_mask: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Cells of stacks of each CPU, a power of two; 0: the stacks of slow calls are not taken.
+    pub stack_cells: u32,
     /// Where the kernel keeps what we read, from its BTF.
     pub offsets: Offsets,
     /// The inode that eventfds, epolls and their like share.
@@ -201,7 +201,7 @@ impl Config {
         typed_task: 0,
         typed_regs: 0,
         chunk_mask: 0,
-        reserved: 0,
+        stack_cells: 0,
         offsets: Offsets::NONE,
         anonymous_ino: 0,
         anonymous_dev: 0,

@@ -20,6 +20,10 @@ pub struct Cpu {
     pub last_device_tick: u64,
     /// The writing end of its chunks of operands; positions are bytes.
     pub operands: Producer,
+    /// The writing end of its cells of stacks.
+    pub stacks: Producer,
+    /// When the reader was last woken for one.
+    pub stacks_woken_ns: u64,
     /// Its counters.
     pub ledger: Ledger,
     /// Keeps two CPUs in different cache lines.
@@ -29,6 +33,6 @@ pub struct Cpu {
 /// Words that fill a [`Cpu`] up to whole cache lines of 64 bytes, with one line between CPUs for processors
 /// that fetch lines in pairs.
 const PADDING: usize = WORDS.next_multiple_of(8) + 8 - WORDS;
-const WORDS: usize = COUNTERS + 4 + 2 * size_of::<Producer>() / 8;
+const WORDS: usize = COUNTERS + 5 + 3 * size_of::<Producer>() / 8;
 
 const _: () = assert!(size_of::<Cpu>().is_multiple_of(64));

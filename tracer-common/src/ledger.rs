@@ -82,6 +82,12 @@ counters! {
     OperandsUnreadable = "operands_unreadable",
     /// Calls of which none was read because there was no room; the calls themselves are counted like any other.
     OperandsLost = "operands_lost",
+    /// Slow calls whose stack was taken.
+    StacksTaken = "stacks_taken",
+    /// Slow calls whose stack the kernel did not give.
+    StacksUnreadable = "stacks_unreadable",
+    /// Slow calls whose stack was not taken because there was no room; the calls themselves are counted like any other.
+    StacksLost = "stacks_lost",
 }
 
 impl Ledger {

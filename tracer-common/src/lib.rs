@@ -15,6 +15,7 @@
 //! | [`ring`] | the cells that records travel in, and their two ends |
 //! | [`spill`] | in-kernel cells for calls whose ring was full |
 //! | [`operand`] | the paths and addresses that calls are about |
+//! | [`stack`] | the user stacks of slow calls |
 //! | [`config`] | the globals set before load |
 #![no_std]
 
@@ -30,3 +31,4 @@ pub mod record;
 pub mod ring;
 pub mod slot;
 pub mod spill;
+pub mod stack;

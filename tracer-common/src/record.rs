@@ -65,6 +65,8 @@ pub mod has_args {
     pub const REGISTERS: u16 = 1;
     /// There are, and a [`crate::operand::OperandRecord`] says what some of them point to.
     pub const OPERANDS: u16 = 3;
+    /// One more bit: a [`crate::stack::StackRecord`] says where the call was made.
+    pub const STACK: u16 = 4;
 }
 
 /// The first byte of every record.
@@ -85,6 +87,8 @@ pub mod kind {
     pub const EXIT: u8 = 18;
     /// What the call of a thread is about; a [`crate::operand::OperandRecord`]. In rings there are none.
     pub const OPERAND: u8 = 19;
+    /// Where the call of a thread was made; a [`crate::stack::StackRecord`]. In rings there are none.
+    pub const STACK: u8 = 20;
 }
 
 /// News of a process. 64 bytes.

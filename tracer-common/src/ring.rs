@@ -34,8 +34,10 @@ pub struct Consumer {
     pub tail: u64,
     /// Bytes of operands read since the start.
     pub operands_tail: u64,
+    /// Stacks read since the start.
+    pub stacks_tail: u64,
     /// Zero.
-    pub padding: [u64; 6],
+    pub padding: [u64; 5],
 }
 
 /// What a producer that has looked at the tail has to do.

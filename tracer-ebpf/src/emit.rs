@@ -110,7 +110,7 @@ fn has_room(cpu: &mut ThisCpu) -> bool {
 
 /// `-x` and `--slower`.
 #[inline(always)]
-fn passes_filters(record: *const CallRecord) -> bool {
+pub fn passes_filters(record: *const CallRecord) -> bool {
     let slower_ns = config!(slower_ns);
     // SAFETY: a valid record, see `emit`.
     let (what, latency_ns) = unsafe { ((*record).kind, (*record).latency_ns) };

@@ -1,6 +1,8 @@
 //! What is read from the kernel's own structures: registers, and the few task fields whose offsets user
 //! space found in the kernel's BTF.
 
+use core::ffi::c_void;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::task_struct;
 use aya_ebpf::helpers::generated::{
@@ -34,6 +36,8 @@ pub trait EnterContext {
 
 /// What they have in common at exit.
 pub trait ExitContext {
+    /// The context itself, for helpers that ask for it.
+    fn as_ptr(&self) -> *mut c_void;
     /// Address of the current task's user registers; 0 where the context does not hold it.
     fn stack(&self) -> u64;
     /// The return value.
@@ -106,6 +110,11 @@ fn typed_args(current: &Current, abi: Abi) -> [u64; 6] {
 
 impl ExitContext for Raw<'_> {
     #[inline(always)]
+    fn as_ptr(&self) -> *mut c_void {
+        self.0.as_ptr()
+    }
+
+    #[inline(always)]
     fn stack(&self) -> u64 {
         self.0.arg(0)
     }
@@ -155,6 +164,11 @@ impl EnterContext for Classic<'_> {
 }
 
 impl ExitContext for Classic<'_> {
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut c_void {
+        self.0.as_ptr()
+    }
+
     #[inline(always)]
     fn stack(&self) -> u64 {
         0

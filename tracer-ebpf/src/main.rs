@@ -12,6 +12,7 @@ mod maps;
 mod operands;
 mod pair;
 mod slots;
+mod stacks;
 
 use core::ffi::c_void;
 

@@ -10,6 +10,7 @@ use tracer_common::operand::Chunk;
 use tracer_common::ring::{Consumer, RingCell};
 use tracer_common::slot::{OVERFLOW_SLOTS, SLOTS as SLOT_COUNT, Slot};
 use tracer_common::spill::SpillCell;
+use tracer_common::stack::StackRecord;
 
 /// A run of cells for each CPU; user space sets the number of entries. A CPU that has none (it came later)
 /// spills.
@@ -69,6 +70,10 @@ pub static SPILL: Array<SpillCell, 1, { BPF_F_MMAPABLE as usize }> = Array::new(
 /// What calls are about: chunks for each CPU; user space sets the number of entries.
 #[btf_map]
 pub static OPERANDS: Array<Chunk, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// Where slow calls were made: cells for each CPU; user space sets the number of entries.
+#[btf_map]
+pub static STACKS: Array<StackRecord, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// The CPU we run on, until the program ends.
 pub struct ThisCpu {

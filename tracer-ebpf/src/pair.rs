@@ -8,12 +8,13 @@ use tracer_common::record::{FileRecord, has_args};
 use tracer_common::slot::{Slot, verdict};
 
 use crate::config::{config, is_described, reads, wants};
-use crate::emit::emit;
+use crate::emit::{emit, passes_filters};
 use crate::files;
 use crate::kernel::{Current, EnterContext, ExitContext};
 use crate::maps::{ThisCpu, control, this_cpu};
 use crate::operands;
 use crate::slots::{Found, Untracked, admit, find, find_again};
+use crate::stacks;
 
 /// A task enters a syscall.
 #[inline(always)]
@@ -79,7 +80,17 @@ pub fn exit(context: &impl ExitContext) {
             if config!(args) != 0 && slot.late != 0 {
                 operands::read_at_exit(&mut cpu, slot);
             }
+            let has_stack = config!(stack_cells) != 0
+                && passes_filters(&slot.record)
+                && stacks::take(&mut cpu, &slot.record, context.as_ptr());
+            if has_stack {
+                slot.record.has_args |= has_args::STACK;
+            }
             emit(&mut cpu, &slot.record);
+            if has_stack {
+                slot.record.has_args &= !has_args::STACK;
+                stacks::hurry(&mut cpu, now_ns);
+            }
         }
         Exited::Alone => exit_alone(&mut cpu, slot, context.nr(), context.ret()),
         Exited::Nothing => {}

@@ -95,6 +95,8 @@ fn records_in(recorded: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         }
         Record::Call(event) => raw.extend(call_record(event)),
         Record::Process(event) => raw.extend(event.to_record()),
+        // A file holds none.
+        Record::Stack(_) => {}
     };
     while reader.next_with_events(&mut take)?.is_some() {}
     Ok(raw)

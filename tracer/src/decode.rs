@@ -8,12 +8,15 @@ use crate::file::FileId;
 use crate::interval::CallKey;
 use crate::operand::{self, OperandsEvent};
 use crate::process::Comm;
+use crate::stack::{self, StackEvent};
 
 /// One record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
     /// What the call that comes next operates on.
     Operands(OperandsEvent<'a>),
+    /// Where the call that comes next was made.
+    Stack(StackEvent<'a>),
     /// A call.
     Call(CallEvent),
     /// News of a process.
@@ -179,6 +182,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         kind::EXEC => decode_process(kind, ProcessChange::Exec, bytes),
         kind::EXIT => decode_process(kind, ProcessChange::Exit, bytes),
         kind::OPERAND => operand::decode(bytes).map(Record::Operands),
+        kind::STACK => stack::decode(bytes).map(Record::Stack),
         _ => Err(DecodeError::UnknownKind(kind)),
     }
 }
@@ -356,7 +360,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_record_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..120), kind in 0u8..20) {
+        fn any_bytes_are_a_record_or_an_error(mut bytes in proptest::collection::vec(any::<u8>(), 0..120), kind in 0u8..22) {
             if let Some(first) = bytes.first_mut() {
                 *first = kind;
             }

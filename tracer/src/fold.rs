@@ -1,7 +1,7 @@
 //! Records and spill cells into intervals. Owned by the drain thread: one hash lookup an event, no
 //! allocation for a call whose cell is there already, no I/O, no clock.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -16,19 +16,22 @@ use crate::histogram::Histogram;
 use crate::interval::threads::MAX_THREADS;
 use crate::interval::{
     CallKey, Cell, CellKey, InFlight, Interval, On, SlowCall, ThreadFigures, examples, on, slowest,
+    stacks as where_made,
 };
 use crate::ledger::LedgerCounts;
 use crate::operand::{self, OperandsEvent};
-use crate::process::{Comm, Descriptors, ProcessId, ProcessInfo};
+use crate::process::{Comm, ProcessId, ProcessInfo};
+use crate::stack;
 use crate::syscalls::{self, arity};
-use crate::who::Who;
 
 mod files;
 mod known;
 mod opened;
+mod stacks;
 
 pub use files::Question;
 pub use opened::{From as PathFrom, OpenedAs};
+pub use stacks::StackQuestion;
 
 /// Ended processes that are still known by number, for records that come late from another CPU's ring.
 const ENDED_KEPT: usize = 4096;
@@ -41,9 +44,6 @@ const UNHEARD: u32 = 1 << 31;
 
 /// Threads of a process whose names are kept.
 const MAX_NAMED_THREADS: usize = MAX_THREADS;
-
-/// Processes whose descriptors are counted again each interval, of those that do not lack any.
-const COUNTED_AGAIN: usize = 8;
 
 /// Cells of an interval whose calls have numbers without a name; those beyond share one for each process and ABI.
 const MAX_NAMELESS: usize = 4096;
@@ -70,6 +70,8 @@ pub struct Fold {
     files: files::Files,
     /// Of the call that comes next.
     operands: operand::Latest,
+    stack: stack::Latest,
+    stacks: stacks::Stacks,
     aggregated: u64,
     decode_failed: u64,
     last_error: Option<DecodeError>,
@@ -84,6 +86,7 @@ struct Filling {
     latencies: Histogram,
     slowest: slowest::Filling,
     examples: examples::Filling,
+    stacks: where_made::Filling,
     /// In the order in which they came.
     threads: Vec<ThreadFigures>,
     on: on::Filling,
@@ -136,6 +139,8 @@ struct Process {
     news: bool,
     /// See [`Stranger::programs`].
     programs: u32,
+    /// When it executed the present one, as far as that was seen.
+    program_ns: u64,
     /// Whether who it is was asked for since it replaced its program.
     asked: bool,
 }
@@ -157,6 +162,8 @@ impl Fold {
             counted: 0,
             files: files::Files::default(),
             operands: operand::Latest::default(),
+            stack: stack::Latest::default(),
+            stacks: stacks::Stacks::default(),
             aggregated: 0,
             decode_failed: 0,
             last_error: None,
@@ -170,6 +177,7 @@ impl Fold {
             Ok(Record::Call(event)) => self.take_call(event),
             Ok(Record::Process(event)) => self.take_process(event),
             Ok(Record::Operands(event)) => self.take_operands(event),
+            Ok(Record::Stack(event)) => self.stack.take(event),
             Err(error) => {
                 self.decode_failed += 1;
                 self.last_error = Some(*error);
@@ -210,54 +218,6 @@ impl Fold {
         cell.calls += spilled.calls;
     }
 
-    /// The process that has this tgid now.
-    pub fn process_id(&mut self, tgid: u32) -> ProcessId {
-        let index = self.process(tgid);
-        self.processes[index].id
-    }
-
-    /// Processes that nobody has asked about yet, on first sight and after each new program. Those that are not
-    /// told of are asked for again with the next news of them.
-    pub fn take_strangers(&mut self) -> Vec<Stranger> {
-        std::mem::take(&mut self.strangers)
-    }
-
-    /// Says who a process is, if it still is who it was when it was asked for.
-    pub fn introduce_as(&mut self, stranger: &Stranger, who: Arc<Who>) {
-        let Some(&index) = self.present.get(&stranger.tgid) else { return };
-        let process = &mut self.processes[index];
-        if process.id == stranger.id && process.programs == stranger.programs {
-            process.info.who = Some(who);
-            process.news = true;
-        }
-    }
-
-    /// Processes whose descriptors are worth counting now: those that failed for want of one, and in turn a few of
-    /// the others that called.
-    pub fn take_uncounted(&mut self) -> BTreeSet<ProcessId> {
-        let lacks = |filling: &&Filling| {
-            let errors = &filling.cell.errors;
-            [libc::EMFILE, libc::ENFILE].iter().any(|&errno| errors.contains_key(&(errno as u16)))
-        };
-        let id = |filling: &Filling| self.processes[filling.process].id;
-        let mut worth: BTreeSet<ProcessId> = self.cells.iter().filter(lacks).map(id).collect();
-        let all = self.cells.len();
-        let turn = self.cells.iter().cycle().skip(self.counted.checked_rem(all).unwrap_or(0));
-        worth.extend(turn.take(COUNTED_AGAIN.min(all)).map(id));
-        self.counted = self.counted.wrapping_add(COUNTED_AGAIN);
-        worth.retain(|id| id.start_ns != 0);
-        worth
-    }
-
-    /// Says how many descriptors a process has, if it still is there.
-    pub fn count_descriptors(&mut self, id: ProcessId, descriptors: Descriptors) {
-        let known = self.processes.iter_mut().find(|process| process.id == id && !process.info.exited);
-        if let Some(process) = known.filter(|process| process.info.descriptors != Some(descriptors)) {
-            process.info.descriptors = Some(descriptors);
-            process.news = true;
-        }
-    }
-
     /// Memory of the cells that are being filled, about.
     pub fn bytes(&self) -> usize {
         let cell = |filling: &Filling| {
@@ -266,16 +226,12 @@ impl Fold {
                 + filling.on.bytes()
                 + filling.latencies.bytes()
                 + filling.examples.bytes()
+                + filling.stacks.bytes()
                 + slowest::IN_CELL * size_of::<SlowCall>()
                 + threads
         };
         let places = self.place_of.len() * size_of::<((u32, u32, CallKey), Place)>();
         2 * (places + self.cells.iter().map(cell).sum::<usize>())
-    }
-
-    /// Processes that are known.
-    pub fn processes(&self) -> usize {
-        self.processes.len()
     }
 
     /// The last thing that was no record, for the log.
@@ -290,10 +246,21 @@ impl Fold {
         let mut interval =
             Interval { start_ns: self.start_ns, end_ns, in_flight, ledger, ..Interval::default() };
         let late = self.files.take_late();
-        for Filling { process, call, mut cell, latencies, slowest, examples, mut threads, on, .. } in
-            self.cells.drain(..)
-        {
-            let Process { tgid, id, .. } = self.processes[process];
+        let late_stacks = self.stacks.take_late(end_ns);
+        for filling in self.cells.drain(..) {
+            let Filling {
+                process,
+                call,
+                mut cell,
+                latencies,
+                slowest,
+                examples,
+                stacks,
+                mut threads,
+                on,
+                ..
+            } = filling;
+            let Process { tgid, id, program_ns, .. } = self.processes[process];
             let names = |file: FileId| self.files.names(tgid, file);
             cell.latencies = Arc::new(latencies);
             cell.slowest = slowest.finish(names);
@@ -302,12 +269,17 @@ impl Fold {
             threads.sort_unstable_by_key(|thread| thread.tid);
             cell.threads = threads.into();
             let key = CellKey { process: id, call };
+            let owner = stacks::Owner { tgid, id, program_ns };
+            cell.stacks = self.stacks.finish(owner, key, stacks, end_ns);
             self.files.end_cell(tgid, key, &cell.on);
             let known = interval.cells.entry(key).or_default();
             known.merge(&cell);
             on::limit(&mut known.on);
         }
         files::name_late(late, &mut interval.cells);
+        for (key, stacks) in late_stacks {
+            where_made::merge(&mut interval.cells.entry(key).or_default().stacks, &stacks);
+        }
         self.forget_cells();
         self.files.turn();
         self.nameless = 0;
@@ -330,6 +302,7 @@ impl Fold {
             {
                 self.present.remove(&tgid);
                 self.files.forget(tgid);
+                self.stacks.forget(tgid);
             }
         }
         if self.processes.len() > 2 * self.present.len() + 64 {
@@ -355,6 +328,7 @@ impl Fold {
             latencies,
             slowest,
             examples,
+            stacks: made_in,
             threads,
             on,
             moves_bytes,
@@ -374,6 +348,15 @@ impl Fold {
                 let operands = self.operands.of(event);
                 if let (Outcome::Error(errno), Some(on)) = (outcome, operands) {
                     examples.add(errno, on);
+                }
+                if let Some(addresses) = self.stack.of(event) {
+                    let &Process { tgid, id, program_ns, .. } = &self.processes[*process];
+                    let exit_ns = event.enter_ns + latency_ns;
+                    if exit_ns < program_ns {
+                        stacks::add_of_past(made_in, addresses, latency_ns);
+                    } else if made_in.add(addresses, latency_ns, exit_ns) {
+                        self.stacks.seen(stacks::Owner { tgid, id, program_ns }, addresses);
+                    }
                 }
                 if let (Some(opens), Outcome::Success, Some(path)) = (*opens, outcome, operands) {
                     self.files.opened(opens, event, path, ret, latency_ns);
@@ -442,6 +425,7 @@ impl Fold {
             self.present.remove(&event.tgid);
             self.forget_cells();
             self.files.forget(event.tgid);
+            self.stacks.forget(event.tgid);
             index = self.process(event.tgid);
         }
         let process = &mut self.processes[index];
@@ -465,6 +449,13 @@ impl Fold {
             process.info.who = None;
             process.info.descriptors = None;
             process.programs += 1;
+            process.program_ns = event.time_ns;
+            if self.stacks.knows(event.tgid) {
+                for filling in self.cells.iter_mut().filter(|filling| filling.process == index) {
+                    self.stacks.end_program(event.tgid, &mut filling.stacks);
+                }
+            }
+            self.stacks.executed(event.tgid, event.time_ns);
             process.asked = false;
         }
         if !process.asked && event.what != ProcessChange::Exit && self.strangers.len() < MAX_STRANGERS {
@@ -550,6 +541,7 @@ impl Fold {
             latencies: Histogram::new(),
             slowest: slowest::Filling::default(),
             examples: examples::Filling::default(),
+            stacks: where_made::Filling::default(),
             threads: Vec::new(),
             on: on::Filling::default(),
             moves_bytes: syscalls::moves_bytes(call),
@@ -576,6 +568,7 @@ impl Fold {
                 as_of_ns: 0,
                 news: true,
                 programs: 0,
+                program_ns: 0,
                 asked: false,
             });
             self.processes.len() - 1

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::interval::{CallKey, Example, examples, on, slowest, threads};
+use crate::interval::{CallKey, Example, examples, on, slowest, stacks, threads};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 use crate::who::Who;
@@ -124,6 +124,7 @@ fn merge_call(mine: &mut CallRow, other: CallRow) {
     on::limit(&mut mine.on);
     on::merge(&mut mine.recent_on, &other.recent_on);
     on::limit(&mut mine.recent_on);
+    stacks::merge(&mut mine.stacks, &other.stacks);
     for errno in other.errnos {
         match mine.errnos.iter_mut().find(|known| known.errno == errno.errno) {
             Some(known) => {

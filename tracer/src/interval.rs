@@ -18,12 +18,14 @@ pub mod examples;
 pub mod on;
 pub mod sizes;
 pub mod slowest;
+pub mod stacks;
 pub mod threads;
 
 pub use examples::Example;
 pub use on::{On, OnFile};
 pub use sizes::Sizes;
 pub use slowest::SlowCall;
+pub use stacks::Stack;
 pub use threads::ThreadFigures;
 
 /// A syscall by its table and number.
@@ -93,6 +95,8 @@ pub struct Cell {
     pub on: Arc<[OnFile]>,
     /// What they failed on, by errno, as far as that was read.
     pub examples: Arc<[Example]>,
+    /// Where they were made, those with most time first, as far as that was taken.
+    pub stacks: Arc<[Stack]>,
 }
 
 impl Cell {
@@ -142,6 +146,7 @@ impl Cell {
             + size_of_val(&*self.threads)
             + on::heap_bytes(&self.on)
             + examples::heap_bytes(&self.examples)
+            + stacks::heap_bytes(&self.stacks)
     }
 
     /// Adds another cell.
@@ -156,6 +161,7 @@ impl Cell {
         on::merge(&mut self.on, &other.on);
         self.sizes.merge(&other.sizes);
         examples::merge(&mut self.examples, &other.examples);
+        stacks::merge(&mut self.stacks, &other.stacks);
         self.calls += other.calls;
         for (&errno, &count) in &other.errors {
             *self.errors.entry(errno).or_default() += count;
@@ -297,6 +303,7 @@ pub(crate) mod tests {
                 Outcome::Error(errno) => examples::tests::examples_of(&[(errno % 10, tid as u8)]),
                 _ => Arc::default(),
             },
+            stacks: stacks::tests::stacks_of(&[(tid as u8, latency_ns.max(1))]),
             ..cell_of(&[(latency_ns, outcome)])
         }
     }

@@ -47,6 +47,7 @@ pub mod snapshot;
 pub mod source;
 pub mod span;
 pub(crate) mod spark;
+pub mod stack;
 pub mod syscalls;
 pub mod tap;
 pub mod targets;

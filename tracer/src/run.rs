@@ -76,6 +76,9 @@ pub struct Meta {
     pub command: Vec<String>,
     /// Whether the six arguments of each call were taken.
     pub args: bool,
+    /// Whether the user stacks of slow calls were taken.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stacks: bool,
     /// Intended length of an interval.
     pub interval_ns: u64,
     /// Start on `CLOCK_MONOTONIC`, the clock of `start_ns` and `end_ns` in all other lines.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::histogram::Histogram;
 use crate::interval::CallKey;
-use crate::interval::{examples, on};
+use crate::interval::{examples, on, stacks};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, CallStats, ErrnoRow, ProcessRow, Snapshot};
 
@@ -76,6 +76,7 @@ fn subtract_process(process: &mut ProcessRow, before: &[&ProcessRow]) {
             subtract(&mut call.stats, &stats);
             let files: Vec<_> = before.iter().map(|call| &call.on).collect();
             call.on = on::since(&call.on, &files);
+            call.stacks = stacks::since(&call.stacks, &before.iter().flat_map(|call| call.stacks.iter()));
             let errnos: Vec<&ErrnoRow> = before.iter().flat_map(|call| &call.errnos).collect();
             for errno in &mut call.errnos {
                 let counted =

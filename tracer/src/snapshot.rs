@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::baseline::{Baseline, Before};
 use crate::findings::Findings;
 use crate::histogram::Histogram;
-use crate::interval::{CallKey, Example, InFlight, OnFile, Sizes, SlowCall, ThreadFigures};
+use crate::interval::{CallKey, Example, InFlight, OnFile, Sizes, SlowCall, Stack, ThreadFigures};
 use crate::ledger::LedgerCounts;
 use crate::process::{Comm, Descriptors, ProcessId, ThreadNames};
 use crate::trend;
@@ -98,6 +98,8 @@ pub struct CallRow {
     pub on: Arc<[OnFile]>,
     /// Those of the last interval, by identity.
     pub recent_on: Arc<[OnFile]>,
+    /// Where it was made since the start, the places with most time first, as far as that was taken.
+    pub stacks: Arc<[Stack]>,
 }
 
 /// A latency, or the least that it can be.

@@ -169,7 +169,7 @@ impl Tap {
     #[inline]
     pub fn take(&mut self, record: &[u8], fold: &mut Fold, now_ns: u64) {
         if record_bytes(record, self.args) != Some(record.len()) {
-            // The ledger has it as undecodable.
+            // The ledger has it as undecodable; or it is a stack, which the interval tells by name.
             return;
         }
         match &mut self.filling {

@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let calls: u64 = interval.cells.values().map(|cell| cell.calls).sum();
     match decode(bytes) {
         Ok(Record::Call(_)) => assert_eq!((calls, interval.ledger.decode_failed), (1, 0)),
-        Ok(Record::Process(_) | Record::Operands(_)) => assert_eq!((calls, interval.ledger.decode_failed), (0, 0)),
+        Ok(Record::Process(_) | Record::Operands(_) | Record::Stack(_)) => assert_eq!((calls, interval.ledger.decode_failed), (0, 0)),
         Err(_) => assert_eq!((calls, interval.ledger.decode_failed), (0, 1)),
     }
 });

@@ -179,6 +179,7 @@ impl Aggregator {
             threads: Arc::clone(&total.threads),
             recent_threads: if is_recent { Arc::clone(&call.recent.threads) } else { Arc::default() },
             on: Arc::clone(&total.on),
+            stacks: Arc::clone(&total.stacks),
             recent_on: if is_recent { Arc::clone(&call.recent.on) } else { Arc::default() },
         }
     }

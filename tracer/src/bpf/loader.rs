@@ -17,6 +17,7 @@ use tracer_common::cpu::Cpu;
 use tracer_common::operand::{TABLE, chunks_per_cpu};
 use tracer_common::slot::{SLOTS, Slot, open, verdict};
 use tracer_common::spill::cells_per_cpu;
+use tracer_common::stack;
 
 use super::btf::Btf;
 use super::counters::{Spill, read_ledger, recursion_misses};
@@ -25,6 +26,7 @@ use super::files;
 use super::log::ProgramLog;
 use super::operands::Operands;
 use super::rings::{self, Rings};
+use super::stacks::Stacks;
 use super::sys::{SharedArray, Unpreempted};
 use super::tracefs;
 use crate::arguments;
@@ -71,6 +73,8 @@ pub struct Plan {
     pub failed_only: bool,
     /// Only calls this slow; 0 for all.
     pub slower_ns: u64,
+    /// Take the user stacks of those.
+    pub stacks: bool,
     /// Bytes of each ring; `None` for the default.
     pub ring_bytes: Option<u32>,
 }
@@ -126,6 +130,7 @@ pub struct Kernel {
     /// The spill cells.
     pub spill: Spill,
     offsets: Offsets,
+    takes_stacks: bool,
 }
 
 enum Link {
@@ -180,11 +185,12 @@ impl Kernel {
             None => rings::default_cells(rings),
         };
         let chunks = if plan.args { chunks_per_cpu(rings) } else { 1 };
-        let config = Config {
-            spill_mask: cells_per_cpu(possible) - 1,
-            chunk_mask: chunks - 1,
-            ..config_of(plan, offsets, cells)
-        };
+        let mut config = config_of(plan, offsets, cells);
+        // A program that another one can preempt shares what it writes to with it.
+        let takes_stacks = plan.stacks && config.preemptible == 0;
+        config.stack_cells = if takes_stacks { stack::cells_per_cpu(rings) } else { 0 };
+        let config = Config { spill_mask: cells_per_cpu(possible) - 1, chunk_mask: chunks - 1, ..config };
+        let stack_cells = config.stack_cells.max(1);
         let shared_bytes = match config.preemptible {
             0 => WAKE_UP_BYTES,
             _ => plan.ring_bytes.unwrap_or(SHARED_BYTES),
@@ -197,6 +203,7 @@ impl Kernel {
             .map_max_entries("RINGS", rings as u32 * cells)
             .map_max_entries("CONSUMERS", rings as u32)
             .map_max_entries("OPERANDS", rings as u32 * chunks)
+            .map_max_entries("STACKS", rings as u32 * stack_cells)
             .map_max_entries("SHARED_RING", shared_bytes)
             .map_max_entries("CPUS", possible as u32)
             .map_max_entries("SPILL", possible as u32 * cells_per_cpu(possible));
@@ -213,6 +220,8 @@ impl Kernel {
         let consumers = share(&ebpf, "CONSUMERS", rings)?;
         let ring_cells = share(&ebpf, "RINGS", rings * cells as usize)?;
         let operands = Operands::new(share(&ebpf, "OPERANDS", rings * chunks as usize)?, rings, chunks);
+        let stacks = share(&ebpf, "STACKS", rings * stack_cells as usize)?;
+        let stacks = Stacks::new(stacks, rings, config.stack_cells);
         let spill = share(&ebpf, "SPILL", possible * cells_per_cpu(possible) as usize)?;
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| missing(name));
         let targets = HashMap::try_from(take("TARGETS")?).map_err(|error| LoadError::new(step, &error))?;
@@ -239,9 +248,10 @@ impl Kernel {
             cgroups,
             overflow,
             slots,
-            rings: Rings::new(ring_cells, heads, consumers, shared, operands, cells),
+            rings: Rings::new(ring_cells, heads, consumers, shared, operands, stacks, cells),
             spill: Spill::new(spill),
             offsets,
+            takes_stacks,
         };
         let mut hooks = vec![TASK_EXIT, EXEC, SYS_EXIT, SYS_ENTER];
         if plan.follow || !plan.comms.is_empty() {
@@ -381,6 +391,11 @@ impl Kernel {
     /// Which family is loaded.
     pub fn family(&self) -> Family {
         self.family
+    }
+
+    /// Whether the stacks of slow calls are taken: they were asked for, and can be.
+    pub fn takes_stacks(&self) -> bool {
+        self.takes_stacks
     }
 
     /// Whether 32-bit calls can be told apart.

@@ -7,6 +7,7 @@
 //! | [`family`] | says which programs suit a kernel |
 //! | [`rings`] | makes the rings and hands out records |
 //! | [`operands`] | finds the path or the address that belongs to a call |
+//! | [`stacks`] | finds where a slow call was made |
 //! | [`counters`] | reads the ledger, the kernel's skips and the spill cells |
 //! | [`log`](mod@log) | collects what the programs themselves say |
 //! | [`btf`], [`tracefs`] | find where the running kernel keeps what we read |
@@ -24,5 +25,6 @@ pub mod log;
 pub mod operands;
 pub mod preflight;
 pub mod rings;
+pub mod stacks;
 pub mod sys;
 pub mod tracefs;

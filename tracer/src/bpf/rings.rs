@@ -13,6 +13,7 @@ use tracer_common::record::{CALL_BYTES_WITHOUT_ARGS, CallRecord, ProcessRecord, 
 use tracer_common::ring::{Consumer, RingCell};
 
 use super::operands::Operands;
+use super::stacks::Stacks;
 use super::sys::{SharedArray, bytes_of, monotonic_ns, order_stores};
 
 /// Ring bytes over all CPUs when nothing else is asked for.
@@ -49,6 +50,7 @@ pub struct Rings {
     consumers: SharedArray<Consumer>,
     shared: RingBuf<MapData>,
     operands: Operands,
+    stacks: Stacks,
     /// How far each ring is written in this pass.
     heads: Vec<u64>,
     /// Next cell to read of each ring.
@@ -69,6 +71,7 @@ impl Rings {
         consumers: SharedArray<Consumer>,
         shared: RingBuf<MapData>,
         operands: Operands,
+        stacks: Stacks,
         per_ring: u32,
     ) -> Self {
         let rings = consumers.len();
@@ -78,6 +81,7 @@ impl Rings {
             consumers,
             shared,
             operands,
+            stacks,
             heads: vec![0; rings],
             tails: vec![0; rings],
             told: vec![Consumer::default(); rings],
@@ -87,7 +91,7 @@ impl Rings {
     }
 
     /// Hands every record that was waiting at the call to `take`: a flood on one CPU cannot keep us from the
-    /// others or from the clock. What a call operates on comes right before it. Returns the number of records.
+    /// others or from the clock. What a call operates on and where it was made come right before it. Returns the number of records.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
         let began_ns = monotonic_ns();
         for (ring, head) in self.heads.iter_mut().enumerate() {
@@ -97,6 +101,7 @@ impl Rings {
         compiler_fence(Ordering::Acquire);
         order_stores();
         self.operands.begin(began_ns, &self.cpus);
+        self.stacks.begin(&self.cpus);
         let mut total = 0;
         for ring in 0..self.tails.len() {
             if self.heads[ring] != self.tails[ring] {
@@ -104,9 +109,11 @@ impl Rings {
             }
         }
         self.operands.settle();
+        self.stacks.settle();
         for ring in 0..self.tails.len() {
-            let (tail, operands_tail) = (self.tails[ring], self.operands.tail(ring));
-            self.release(ring, Consumer { tail, operands_tail, ..Consumer::default() });
+            let (operands_tail, stacks_tail) = (self.operands.tail(ring), self.stacks.tail(ring));
+            let tail = self.tails[ring];
+            self.release(ring, Consumer { tail, operands_tail, stacks_tail, ..Consumer::default() });
         }
         total + self.drain_shared(&mut take)
     }
@@ -145,6 +152,11 @@ impl Rings {
                 && let Some(operands) = self.operands.of_call(ring, tid, enter_ns)
             {
                 take(operands);
+            }
+            if let Some((tid, exit_ns)) = name_of_stack(record)
+                && let Some(stack) = self.stacks.of_call(ring, tid, exit_ns)
+            {
+                take(stack);
             }
             take(record);
             if (position + 1).is_multiple_of(RELEASE_EVERY) {
@@ -185,7 +197,7 @@ fn record_in(bytes: &[u8; size_of::<RingCell>()]) -> &[u8] {
     let kind = bytes[offset_of!(CallRecord, kind)];
     if kind >= kind::SEEN {
         &bytes[..size_of::<ProcessRecord>()]
-    } else if bytes[offset_of!(CallRecord, has_args)] == 0 {
+    } else if u16::from(bytes[offset_of!(CallRecord, has_args)]) & has_args::REGISTERS == 0 {
         &bytes[..CALL_BYTES_WITHOUT_ARGS]
     } else {
         bytes
@@ -196,12 +208,27 @@ fn record_in(bytes: &[u8; size_of::<RingCell>()]) -> &[u8] {
 #[inline]
 fn name_of_operands(record: &[u8]) -> Option<(u32, u64)> {
     let record: &[u8; size_of::<CallRecord>()] = record.try_into().ok()?;
-    if record[offset_of!(CallRecord, has_args)] != has_args::OPERANDS as u8 {
+    if u16::from(record[offset_of!(CallRecord, has_args)]) & has_args::OPERANDS != has_args::OPERANDS {
         return None;
     }
     let tid = record[offset_of!(CallRecord, tid)..].first_chunk()?;
     let enter_ns = record[offset_of!(CallRecord, enter_ns)..].first_chunk()?;
     Some((u32::from_ne_bytes(*tid), u64::from_ne_bytes(*enter_ns)))
+}
+
+/// The thread and the end of a call of which it was taken where it was made.
+#[inline]
+fn name_of_stack(record: &[u8]) -> Option<(u32, u64)> {
+    if u16::from(*record.get(offset_of!(CallRecord, has_args))?) & has_args::STACK == 0
+        || record[0] != kind::CALL
+    {
+        return None;
+    }
+    let word = |at: usize| record.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word));
+    let tid = record.get(offset_of!(CallRecord, tid)..)?.first_chunk()?;
+    let (enter_ns, latency_ns) =
+        (word(offset_of!(CallRecord, enter_ns))?, word(offset_of!(CallRecord, latency_ns))?);
+    Some((u32::from_ne_bytes(*tid), enter_ns.wrapping_add(latency_ns)))
 }
 
 #[cfg(test)]

@@ -72,6 +72,13 @@ pub struct TargetOptions {
     #[arg(long, value_name = "DURATION", value_parser = values::parse_duration, help_heading = "Filter")]
     pub slower: Option<Duration>,
 
+    /// With --slower: take the user stack of each of these calls
+    ///
+    /// The kernel walks frame pointers; code that was compiled without them is left out of the stack, and with it
+    /// whoever called it. Names come from symbol tables, and from /tmp/perf-PID.map for JIT compilers.
+    #[arg(long, help_heading = "Filter")]
+    pub stack: bool,
+
     /// Stop after this long [default: when interrupted, or when the target has ended]
     ///
     /// Durations are a number and a unit: 10us, 500ms, 3s, 1.5s, 2m, 1h. A number alone is seconds.

@@ -79,6 +79,7 @@ impl Attached {
             filter: info.filter.clone().unwrap_or_default(),
             command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             args: tracing.args,
+            stacks: kernel.takes_stacks(),
             interval_ns: tracing.interval.as_nanos() as u64,
             start_ns,
             start_unix_ns: unix_ns(),
@@ -344,6 +345,7 @@ fn plan(tracing: &Tracing, found: &Found) -> Plan {
         syscalls: tracing.filter.syscalls.as_ref().map(SyscallSet::bitmap),
         failed_only: tracing.filter.failed_only,
         slower_ns: tracing.filter.slower_ns,
+        stacks: tracing.stacks,
         ring_bytes: tracing.ring_bytes,
     }
 }
@@ -359,6 +361,13 @@ fn notices(kernel: &Kernel, tracing: &Tracing) -> Vec<String> {
     if kernel.family() == Family::Classic && !kernel.reports_misses() {
         notices.push(
             "this kernel does not say how often it skipped our programs; the ledger shows it as unexplained"
+                .to_owned(),
+        );
+    }
+    if tracing.stacks && !kernel.takes_stacks() {
+        notices.push(
+            "no stacks are taken: this kernel can preempt raw tracepoint programs; --program-family classic takes \
+             them"
                 .to_owned(),
         );
     }

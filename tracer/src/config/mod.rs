@@ -95,6 +95,8 @@ pub struct Tracing {
     pub ring_bytes: Option<u32>,
     /// Send the six arguments with each call.
     pub args: bool,
+    /// Take the user stacks of calls that are slow enough for [`Filter::slower_ns`].
+    pub stacks: bool,
 }
 
 /// Options that are each fine and make no sense together.
@@ -135,6 +137,14 @@ pub enum SettingsError {
          next: tracer record --ring DURATION -o FILE"
     )]
     RingToStdout,
+    /// `--stack` without `--slower`.
+    #[error(
+        "error: --stack needs --slower\n\
+         why: the stack is taken of calls that are slow, and --slower says which are; of every call it would cost more \
+         than most calls\n\
+         next: tracer --slower 10ms --stack"
+    )]
+    StackOfEveryCall,
     /// `-e` with something that is no syscall.
     #[error(transparent)]
     Filter(#[from] FilterError),
@@ -145,6 +155,9 @@ impl TryFrom<(TargetOptions, KernelOptions)> for Tracing {
 
     fn try_from((options, kernel): (TargetOptions, KernelOptions)) -> Result<Self, SettingsError> {
         let target = target(options.pids, options.comms, options.cgroups, options.command, options.follow)?;
+        if options.stack && options.slower.is_none_or(|slower| slower.is_zero()) {
+            return Err(SettingsError::StackOfEveryCall);
+        }
         let args = kernel.args || target != Target::WholeHost;
         Ok(Self {
             target,
@@ -158,6 +171,7 @@ impl TryFrom<(TargetOptions, KernelOptions)> for Tracing {
             family: kernel.program_family,
             ring_bytes: kernel.ring_bytes,
             args,
+            stacks: options.stack,
         })
     }
 }
@@ -238,6 +252,7 @@ mod tests {
                     family: FamilyChoice::Auto,
                     ring_bytes: None,
                     args: false,
+                    stacks: false,
                 },
                 output: Output::default(),
                 recording: None,
@@ -314,5 +329,20 @@ mod tests {
             }
         );
         assert_eq!(run.duration, Some(Duration::from_mins(2)));
+    }
+
+    #[test]
+    fn stacks_are_those_of_slow_calls() {
+        let run = settings(&["--slower", "10ms", "--stack"]).expect("valid").tracing;
+        assert!(run.stacks && !run.args);
+        assert!(!settings(&["--slower", "10ms"]).expect("valid").tracing.stacks);
+        for line in [&["--stack"][..], &["--stack", "--slower", "0s"]] {
+            assert_eq!(settings(line), Err(SettingsError::StackOfEveryCall));
+        }
+        let words = SettingsError::StackOfEveryCall.to_string();
+        assert_eq!(
+            words.lines().map(|line| line.split(':').next()).collect::<Vec<_>>(),
+            [Some("error"), Some("why"), Some("next")]
+        );
     }
 }

@@ -18,7 +18,7 @@ use tracer_common::outcome::Outcome;
 use crate::cli::export::{Format, Weight};
 use crate::decode::{CallEvent, End, Record};
 use crate::fold::Fold;
-use crate::interval::{CallKey, Cell, CellKey, Interval};
+use crate::interval::{CallKey, Cell, CellKey, Interval, Stack};
 use crate::ledger::LedgerCounts;
 use crate::operand;
 use crate::process::{Comm, ProcessId};
@@ -46,6 +46,8 @@ struct Call<'a> {
 #[derive(Debug)]
 struct Rest<'a> {
     interval: &'a Interval,
+    /// Where its slow calls were made, those with a row of their own too.
+    stacks: &'a [(CellKey, Arc<[Stack]>)],
     names: &'a Names,
 }
 
@@ -129,6 +131,8 @@ impl Feed {
                 self.fold.take_operands(event);
                 self.operands.take(event);
             }
+            // A file holds none.
+            Record::Stack(_) => {}
             Record::Call(event) => {
                 self.fold.take_call(event);
                 // A call that was refused never entered; it was seen among its neighbours.
@@ -154,6 +158,8 @@ impl Feed {
             return Err(error);
         }
         self.names.learn(&interval.processes);
+        let with_stacks = ordered(&interval).into_iter().filter(|(_, cell)| !cell.stacks.is_empty());
+        let mut stacks: Vec<_> = with_stacks.map(|(key, cell)| (*key, Arc::clone(&cell.stacks))).collect();
         if self.kind == Kind::Events {
             let told = self.fold.close(interval.end_ns, Vec::new(), LedgerCounts::default());
             take_out_told(&mut interval, told);
@@ -166,9 +172,10 @@ impl Feed {
         let wants = |key: CellKey| {
             wanted.wants_call(key.call) && wanted.wants_process(key.process.pid, names.name(key.process))
         };
+        stacks.retain(|(key, _)| wants(*key));
         interval.cells.retain(|key, _| wants(*key));
         interval.in_flight.retain(|open| wants(CellKey { process: open.process, call: open.call }));
-        self.sink.rest(&Rest { interval: &interval, names: &self.names })
+        self.sink.rest(&Rest { interval: &interval, stacks: &stacks, names: &self.names })
     }
 
     /// A mark.

@@ -1,13 +1,73 @@
-//! The processes that a fold knows: by the number under which they are shown, those whose name is to be looked up
-//! because none arrived, and all of them for another fold.
+//! The processes that a fold knows: by the number under which they are shown, who they are and how many descriptors they
+//! have, those whose name is to be looked up because none arrived, and all of them for another fold.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tracer_common::record::{ProcessRecord, kind};
 
-use super::{Fold, Process, UNHEARD, name_thread};
+use super::{Filling, Fold, Process, Stranger, UNHEARD, name_thread};
 use crate::decode::{ProcessChange, ProcessEvent};
-use crate::process::{Comm, ProcessId};
+use crate::process::{Comm, Descriptors, ProcessId};
+use crate::who::Who;
+
+/// Processes whose descriptors are counted again each interval, of those that do not lack any.
+const COUNTED_AGAIN: usize = 8;
 
 impl Fold {
+    /// The process that has this tgid now.
+    pub fn process_id(&mut self, tgid: u32) -> ProcessId {
+        let index = self.process(tgid);
+        self.processes[index].id
+    }
+
+    /// Processes that are known.
+    pub fn processes(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Processes that nobody has asked about yet, on first sight and after each new program. Those that are not
+    /// told of are asked for again with the next news of them.
+    pub fn take_strangers(&mut self) -> Vec<Stranger> {
+        std::mem::take(&mut self.strangers)
+    }
+
+    /// Says who a process is, if it still is who it was when it was asked for.
+    pub fn introduce_as(&mut self, stranger: &Stranger, who: Arc<Who>) {
+        let Some(&index) = self.present.get(&stranger.tgid) else { return };
+        let process = &mut self.processes[index];
+        if process.id == stranger.id && process.programs == stranger.programs {
+            process.info.who = Some(who);
+            process.news = true;
+        }
+    }
+
+    /// Processes whose descriptors are worth counting now: those that failed for want of one, and in turn a few of
+    /// the others that called.
+    pub fn take_uncounted(&mut self) -> BTreeSet<ProcessId> {
+        let lacks = |filling: &&Filling| {
+            let errors = &filling.cell.errors;
+            [libc::EMFILE, libc::ENFILE].iter().any(|&errno| errors.contains_key(&(errno as u16)))
+        };
+        let id = |filling: &Filling| self.processes[filling.process].id;
+        let mut worth: BTreeSet<ProcessId> = self.cells.iter().filter(lacks).map(id).collect();
+        let all = self.cells.len();
+        let turn = self.cells.iter().cycle().skip(self.counted.checked_rem(all).unwrap_or(0));
+        worth.extend(turn.take(COUNTED_AGAIN.min(all)).map(id));
+        self.counted = self.counted.wrapping_add(COUNTED_AGAIN);
+        worth.retain(|id| id.start_ns != 0);
+        worth
+    }
+
+    /// Says how many descriptors a process has, if it still is there.
+    pub fn count_descriptors(&mut self, id: ProcessId, descriptors: Descriptors) {
+        let known = self.processes.iter_mut().find(|process| process.id == id && !process.info.exited);
+        if let Some(process) = known.filter(|process| process.info.descriptors != Some(descriptors)) {
+            process.info.descriptors = Some(descriptors);
+            process.news = true;
+        }
+    }
+
     /// Records from which another fold knows the same processes: for a recording that begins in the middle of a
     /// run, where an interval does. `time_ns` is now.
     pub fn introduce(&self, time_ns: u64, mut each: impl FnMut(&[u8])) {

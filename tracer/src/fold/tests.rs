@@ -4,6 +4,7 @@ use super::*;
 use crate::decode::End;
 use crate::decode::tests::{call_bytes, process_bytes};
 use crate::file::{FileKind, Known};
+use crate::who::Who;
 use proptest::prelude::*;
 use tracer_common::outcome::Outcome;
 use tracer_common::record::{CallRecord, ProcessRecord};
@@ -379,4 +380,108 @@ fn names_that_come_late_make_no_list_of_files_longer_than_a_recording_takes() {
     let named = on.iter().filter(|row| row.names.known.is_some());
     assert_eq!((on.len(), named.count(), questions.len()), (on::MAX_FILES, 1, on::MAX_FILES));
     assert_eq!(on.iter().map(|row| row.calls).sum::<u64>(), most - 1);
+}
+
+mod where_made {
+    use super::*;
+    use crate::interval::stacks::{Frame, Stack};
+    use crate::stack::tests::stack_bytes;
+
+    fn slow(fold: &mut Fold, tgid: u32, enter_ns: u64, addresses: &[u64]) {
+        fold.take(&stack_bytes(tgid, enter_ns + 10, addresses));
+        let record = CallRecord {
+            kind: kind::CALL,
+            nr: 1,
+            tgid,
+            tid: tgid,
+            enter_ns,
+            latency_ns: 10,
+            ..CallRecord::default()
+        };
+        fold.take(&call_bytes(&record, false));
+    }
+
+    fn close(fold: &mut Fold, end_ns: u64) -> Vec<Stack> {
+        let interval = fold.close(end_ns, Vec::new(), LedgerCounts::default());
+        interval.cells.values().flat_map(|cell| cell.stacks.to_vec()).collect()
+    }
+
+    fn words(stacks: &[Stack]) -> Vec<(String, u64)> {
+        stacks.iter().map(|stack| (stack.frames.join("<"), stack.figures.calls)).collect()
+    }
+
+    fn named(question: &StackQuestion) -> Vec<Frame> {
+        question.addresses.iter().map(|address| format!("f{address}").into()).collect()
+    }
+
+    #[test]
+    fn a_stack_is_told_by_name_and_each_address_is_asked_for_once() {
+        let mut fold = Fold::new(1);
+        slow(&mut fold, 5, 100, &[1, 2, 2]);
+        slow(&mut fold, 5, 200, &[1, 2, 2]);
+        slow(&mut fold, 5, 300, &[3, 2]);
+        // One that was not slow enough.
+        fold.take(&call(5, 1, 2, 0));
+        let questions = fold.take_stack_questions();
+        assert_eq!(questions.iter().map(|asked| &asked.addresses[..]).collect::<Vec<_>>(), [&[1, 2, 3]]);
+        fold.name_frames(&questions[0], &named(&questions[0]));
+        assert_eq!(words(&close(&mut fold, 1_000)), [("f1<f2<f2".to_owned(), 2), ("f3<f2".to_owned(), 1)]);
+        slow(&mut fold, 5, 1_100, &[1, 2, 2]);
+        assert!(fold.take_stack_questions().is_empty());
+        assert_eq!(words(&close(&mut fold, 2_000)), [("f1<f2<f2".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_name_that_comes_late_is_told_in_the_next_interval() {
+        let mut fold = Fold::new(1);
+        slow(&mut fold, 5, 100, &[1]);
+        let questions = fold.take_stack_questions();
+        assert!(close(&mut fold, 1_000).is_empty());
+        fold.name_frames(&questions[0], &named(&questions[0]));
+        assert_eq!(words(&close(&mut fold, 2_000)), [("f1".to_owned(), 1)]);
+        assert!(close(&mut fold, 3_000).is_empty(), "and not again");
+    }
+
+    #[test]
+    fn what_nobody_answers_is_told_by_address_after_a_while_or_at_the_end() {
+        let mut fold = Fold::new(1);
+        slow(&mut fold, 5, 100, &[0xabc]);
+        assert!(close(&mut fold, 1_000_000_000).is_empty());
+        assert_eq!(words(&close(&mut fold, 4_000_000_000)), [("0xabc".to_owned(), 1)]);
+        slow(&mut fold, 6, 4_000_000_100, &[0xdef]);
+        fold.end_of_names();
+        assert_eq!(words(&close(&mut fold, 4_100_000_000)), [("0xdef".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn names_of_one_program_are_not_those_of_the_next() {
+        let mut fold = Fold::new(1);
+        slow(&mut fold, 5, 100, &[1]);
+        let questions = fold.take_stack_questions();
+        let executed =
+            ProcessRecord { kind: kind::EXEC, tgid: 5, tid: 5, time_ns: 150, ..ProcessRecord::default() };
+        fold.take(&process_bytes(&executed));
+        // The answer is of whatever was there when somebody looked.
+        fold.name_frames(&questions[0], &named(&questions[0]));
+        slow(&mut fold, 5, 200, &[1]);
+        let questions = fold.take_stack_questions();
+        assert_eq!(questions.len(), 1, "it is another program's");
+        fold.name_frames(&questions[0], &named(&questions[0]));
+        let mut told = words(&close(&mut fold, 1_000));
+        told.sort();
+        assert_eq!(told, [("0x1".to_owned(), 1), ("f1".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_stack_belongs_to_its_own_call_only() {
+        let mut fold = Fold::new(1);
+        fold.end_of_names();
+        fold.take(&stack_bytes(5, 999, &[1]));
+        fold.take(&call(5, 1, 10, 0));
+        fold.take(&call(6, 1, 998, 0));
+        assert!(close(&mut fold, 2_000).is_empty());
+        fold.take(&stack_bytes(5, 11, &[1]));
+        fold.take(&call(5, 1, 10, 0));
+        assert_eq!(words(&close(&mut fold, 3_000)), [("0x1".to_owned(), 1)]);
+    }
 }

@@ -45,7 +45,7 @@ macro_rules! item {
 }
 
 /// The account, from entering a call to its place in the figures.
-pub static ACCOUNT: [Item; 31] = [
+pub static ACCOUNT: [Item; 34] = [
     // What is beside the sums.
     item!(Loss "skipped by the kernel", |ledger, _| ledger.missed_enter + ledger.missed_exit),
     item!(Trouble "news of processes lost (names)" = ProcessRecordsLost),
@@ -53,6 +53,9 @@ pub static ACCOUNT: [Item; 31] = [
     item!(Part "calls whose path or address was read" = OperandsRead),
     item!(Part "calls whose path or address was not readable" = OperandsUnreadable),
     item!(Trouble "paths and addresses lost: no room" = OperandsLost),
+    item!(Part "slow calls whose stack was taken" = StacksTaken),
+    item!(Part "slow calls whose stack was not readable" = StacksUnreadable),
+    item!(Trouble "stacks lost: no room" = StacksLost),
     item!(Sum "calls entered" = EnterSeen),
     item!(Part "returned" = Paired),
     item!(Part "never to return (exit)" = NoReturn),
@@ -102,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn its_sums_hold_exactly_where_the_identities_do(kernel in any::<[u8; 21]>(), folded in 0u64..3, in_flight in 0u64..3) {
+        fn its_sums_hold_exactly_where_the_identities_do(kernel in any::<[u8; 24]>(), folded in 0u64..3, in_flight in 0u64..3) {
             let mut ledger = LedgerCounts { aggregated: folded, ..LedgerCounts::default() };
             for (counter, value) in ledger.kernel.iter_mut().zip(kernel) {
                 *counter = u64::from(value % 3);

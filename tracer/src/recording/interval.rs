@@ -14,7 +14,7 @@ use super::rows::BEFORE_ATTACH;
 use super::schema::{Kind, errno, row};
 use super::single::{self, Place};
 use super::verify::Check;
-use super::{End, buckets, examples, on, process};
+use super::{End, buckets, examples, on, process, stacks};
 use crate::decode::{CallEvent, ProcessEvent};
 use crate::fold::Fold;
 use crate::histogram::Histogram;
@@ -312,6 +312,7 @@ fn nothing() -> Cell {
         threads: Arc::from([]),
         on: Arc::from([]),
         examples: Arc::from([]),
+        stacks: Arc::from([]),
         ..Cell::default()
     }
 }
@@ -346,6 +347,7 @@ fn cell(known: &Cell, columns: &[Column], at: usize, layout: Layout) -> Result<C
         },
         on: Arc::clone(&known.on),
         examples: examples::take(columns, at)?.unwrap_or_else(|| Arc::clone(&known.examples)),
+        stacks: stacks::take(columns, at)?.unwrap_or_else(|| Arc::clone(&known.stacks)),
     };
     add_errors(&mut cell.errors, columns, at)?;
     let mut errors = 0u64;

@@ -23,6 +23,7 @@ mod rows;
 mod schema;
 mod shape;
 mod single;
+mod stacks;
 mod verify;
 mod writer;
 

@@ -82,7 +82,7 @@ impl<R: Read> Reader<R> {
             shapes,
             has_our_columns,
             layout,
-            open: Open::new(Check { is_first, kind, args: meta.args }, meta.start_ns),
+            open: Open::new(Check { is_first, kind, args: meta.args, stacks: meta.stacks }, meta.start_ns),
             meta,
             batch: Batch::default(),
             row: 0,

@@ -10,6 +10,7 @@ use super::on::{self, OnColumns};
 use super::process::{Processes, Said};
 use super::schema;
 use super::single::{Call, Calls};
+use super::stacks::Stacks;
 use crate::histogram::Histogram;
 use crate::interval::on::MAX_FILES;
 use crate::interval::{CallKey, Cell, CellKey, InFlight};
@@ -41,6 +42,7 @@ pub(super) struct Rows {
     notes: Notes,
     on: OnColumns,
     examples: Examples,
+    stacks: Stacks,
 }
 
 /// What rows of a recording have.
@@ -48,6 +50,8 @@ pub(super) struct Rows {
 pub(super) struct RowShape {
     /// Whether there is a place for what arguments tell.
     pub(super) args: bool,
+    /// Whether there is one for where slow calls were made.
+    pub(super) stacks: bool,
     /// The table whose calls need no `abi`.
     pub(super) native: Abi,
     /// See [`super::schema::clock_offset`].
@@ -56,7 +60,7 @@ pub(super) struct RowShape {
 
 impl Default for RowShape {
     fn default() -> Self {
-        Self { args: false, native: Abi::X86_64, offset: 0 }
+        Self { args: false, stacks: false, native: Abi::X86_64, offset: 0 }
     }
 }
 
@@ -64,7 +68,7 @@ impl RowShape {
     /// Of a recording of such a run.
     pub(super) fn new(meta: &Meta) -> Self {
         let (native, offset) = (schema::native_abi(meta), schema::clock_offset(meta));
-        Self { args: meta.args, native, offset }
+        Self { args: meta.args, stacks: meta.stacks, native, offset }
     }
 
     /// A time on `CLOCK_MONOTONIC` as moments are written.
@@ -169,6 +173,7 @@ impl Rows {
             + self.processes.list_bytes()
             + self.on.list_bytes()
             + self.examples.list_bytes()
+            + self.stacks.list_bytes()
     }
 
     /// What a cell counted; `than` is what is known of it otherwise, and left out. The extremes of a cell and what is
@@ -198,6 +203,9 @@ impl Rows {
             if than.examples.is_empty() {
                 cell.examples.iter().for_each(|example| self.examples.add(example));
             }
+        }
+        if self.shape.stacks {
+            cell.stacks.iter().for_each(|stack| self.stacks.add(stack));
         }
         self.push(&Row {
             time,
@@ -270,6 +278,9 @@ impl Rows {
             self.on.end_row();
             self.examples.end_row();
         }
+        if self.shape.stacks {
+            self.stacks.end_row();
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -291,6 +302,7 @@ impl Rows {
         self.notes.clear();
         self.on.clear();
         self.examples.clear();
+        self.stacks.clear();
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
@@ -314,6 +326,9 @@ impl Rows {
         if self.shape.args {
             self.on.encode(body);
             self.examples.encode(body);
+        }
+        if self.shape.stacks {
+            self.stacks.encode(body);
         }
     }
 }

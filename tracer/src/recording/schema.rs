@@ -85,8 +85,11 @@ pub(super) mod row {
     /// The same.
     pub(in crate::recording) const EXAMPLES: usize = 26;
 
+    /// Where stacks were taken.
+    pub(in crate::recording) const STACKS: usize = 27;
+
     /// All of them.
-    pub(in crate::recording) const COUNT: usize = EXAMPLES + 1;
+    pub(in crate::recording) const COUNT: usize = STACKS + 1;
 }
 
 /// Parts of [`row::ERRNOS`].
@@ -177,6 +180,14 @@ pub(super) mod example {
     pub(in crate::recording) const UNSURE: usize = 3;
 }
 
+/// Parts of [`row::STACKS`].
+pub(super) mod stack {
+    pub(in crate::recording) const FRAMES: usize = 0;
+    pub(in crate::recording) const CALLS: usize = 1;
+    pub(in crate::recording) const TOTAL: usize = 2;
+    pub(in crate::recording) const MAX: usize = 3;
+}
+
 /// Columns of a recording of events.
 pub(super) mod call {
     pub(in crate::recording) const TIME: usize = 0;
@@ -213,7 +224,25 @@ fn structures(name: &str, parts: Vec<Field>) -> Field {
     Field::new(name, list(DataType::Struct(Fields::from(parts))), false)
 }
 
-fn row_fields(kind: Kind, args: bool) -> Fields {
+/// What rows have beside the columns that every recording has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extra {
+    /// What arguments tell.
+    pub(super) args: bool,
+    /// Where slow calls were made.
+    pub(super) stacks: bool,
+}
+
+impl Extra {
+    const ALL: Self = Self { args: true, stacks: true };
+
+    /// Of a recording of such a run.
+    pub(super) fn new(meta: &Meta) -> Self {
+        Self { args: meta.args, stacks: meta.stacks }
+    }
+}
+
+fn row_fields(kind: Kind, extra: Extra) -> Fields {
     // In a recording of events these figures are what the calls in rows of their own do not hold.
     let count = match kind {
         Kind::Intervals => DataType::UInt64,
@@ -229,7 +258,7 @@ fn row_fields(kind: Kind, args: bool) -> Fields {
         some("ret", DataType::Int64),
         all("args", list(DataType::UInt64)),
     ];
-    if args {
+    if extra.args {
         call.extend([some("on", DataType::UInt32), some("operands", DataType::Binary)]);
     }
     let process = vec![
@@ -281,7 +310,7 @@ fn row_fields(kind: Kind, args: bool) -> Fields {
     ];
     // A column without a value costs 48 bytes and more in every batch: it is there where a run can have one. A later
     // version adds its own here, under conditions of their own.
-    if args {
+    if extra.args {
         fields.push(structures(
             "on",
             vec![
@@ -315,15 +344,35 @@ fn row_fields(kind: Kind, args: bool) -> Fields {
             ],
         ));
     }
+    if extra.stacks {
+        fields.push(structures(
+            "stacks",
+            vec![
+                all("frames", list(DataType::Utf8)),
+                all("calls", DataType::UInt64),
+                all("total_ns", DataType::UInt64),
+                all("max_ns", DataType::UInt64),
+            ],
+        ));
+    }
     Fields::from(fields)
 }
 
 /// The columns of a recording.
-pub(super) fn fields(kind: Kind, args: bool) -> Fields {
-    if kind == Kind::Intervals {
-        return row_fields(kind, args);
+pub(super) fn fields(kind: Kind, extra: Extra) -> Fields {
+    in_file(kind, extra.args, row_fields(kind, extra))
+}
+
+/// The same with all columns that rows can have: their places are those of [`row`].
+fn known_fields(kind: Kind, args: bool) -> Fields {
+    in_file(kind, args, row_fields(kind, Extra::ALL))
+}
+
+fn in_file(kind: Kind, args: bool, rows: Fields) -> Fields {
+    match kind {
+        Kind::Intervals => rows,
+        Kind::Events => call_fields(args, rows),
     }
-    call_fields(args, row_fields(kind, args))
 }
 
 /// The columns of a recording of events whose other rows have these.
@@ -364,7 +413,7 @@ pub(super) fn schema(kind: Kind, meta: &Meta) -> Schema {
     metadata.insert(HISTOGRAM, histogram());
     metadata.insert(META_HASH, format!("{:016x}", fnv1a(json.as_bytes())));
     metadata.insert(META, json);
-    Schema::new(fields(kind, meta.args)).with_metadata(metadata)
+    Schema::new(fields(kind, Extra::new(meta))).with_metadata(metadata)
 }
 
 /// What a schema says, if it is that of a recording we can read.
@@ -393,7 +442,7 @@ pub(super) fn understand(schema: &Schema) -> Result<Understood, ReadError> {
     }
     let meta: Meta = serde_json::from_str(json).map_err(|_| not("what it says of the run is no JSON"))?;
     let is_first = found < FORMAT_VERSION;
-    let ours = if is_first { format1::fields(kind, meta.args) } else { fields(kind, meta.args) };
+    let ours = if is_first { format1::fields(kind, meta.args) } else { known_fields(kind, meta.args) };
     let rows = if is_first { format1::FIRST } else { row::FIRST };
     let first = match kind {
         Kind::Intervals => rows,
@@ -401,7 +450,7 @@ pub(super) fn understand(schema: &Schema) -> Result<Understood, ReadError> {
     };
     let shapes =
         Shapes::new(schema.fields(), &ours, first, rows).ok_or_else(|| not("its columns are others"))?;
-    let has_our_columns = !is_first && *schema.fields() == ours;
+    let has_our_columns = !is_first && *schema.fields() == fields(kind, Extra::new(&meta));
     Ok(Understood { kind, meta, is_first, has_our_columns, shapes })
 }
 

@@ -2,6 +2,7 @@
 
 use super::Kind;
 use super::single::SLOW_NS;
+use crate::interval::stacks::Figures;
 use crate::interval::{Cell, CellKey, InFlight, Interval, On, OnFile, SlowCall};
 use crate::process::{ProcessId, ProcessInfo};
 
@@ -56,6 +57,8 @@ pub(super) struct Check {
     pub(super) kind: Kind,
     /// Whether rows have what arguments tell.
     pub(super) args: bool,
+    /// Whether rows have where slow calls were made.
+    pub(super) stacks: bool,
 }
 
 impl Check {
@@ -116,6 +119,13 @@ impl Check {
             for example in cell.examples.iter() {
                 hash.words(&[u64::from(example.errno), example.calls, example.unsure]);
                 hash.bytes(&example.on);
+            }
+        }
+        if self.stacks {
+            for stack in cell.stacks.iter() {
+                let Figures { calls, total_ns, max_ns } = stack.figures;
+                hash.words(&[stack.frames.len() as u64, calls, total_ns, max_ns]);
+                stack.frames.iter().for_each(|frame| hash.bytes(frame.as_bytes()));
             }
         }
     }

@@ -77,7 +77,7 @@ impl<W: Write> Writer<W> {
             out,
             written: 0,
             shape: RowShape::new(meta),
-            check: Check { is_first: false, kind, args: meta.args },
+            check: Check { is_first: false, kind, args: meta.args, stacks: meta.stacks },
             rows: Rows::new(RowShape::new(meta)),
             events: (kind == Kind::Events).then(|| Events {
                 calls: Calls::new(meta),
@@ -296,8 +296,9 @@ impl Events {
                     self.operands.take(&event);
                     continue;
                 }
-                // The ledger has it: whoever took it from the ring could not decode it either.
-                Err(_) => continue,
+                // Stacks stand in the rows of cells, by name. What cannot be decoded the ledger has: whoever took it from the
+                // ring could not decode it either.
+                Ok(Record::Stack(_)) | Err(_) => continue,
             };
             *taken += 1;
             if full {

@@ -10,6 +10,7 @@ mod finding;
 mod name;
 mod on;
 mod process;
+mod stack;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::ser::Formatter;
+use stack::StackLine;
 
 use crate::arguments::{self, Argument};
 use crate::baseline::Baseline;
@@ -241,6 +243,8 @@ struct Row<'a> {
     threads: Vec<ThreadLine>,
     /// By identity.
     on: Vec<OnLine<'a>>,
+    /// The most time first.
+    stacks: Vec<StackLine<'a>>,
 }
 
 impl<'a> Row<'a> {
@@ -263,6 +267,7 @@ impl<'a> Row<'a> {
             slowest: call.slowest.iter().map(|slow| SlowLine::new(call.call, slow)).collect(),
             threads: call.threads.iter().map(|thread| ThreadLine::new(thread, process)).collect(),
             on: call.on.iter().map(OnLine::new).collect(),
+            stacks: call.stacks.iter().map(StackLine::new).collect(),
         }
     }
 
@@ -309,6 +314,7 @@ impl<'a> Row<'a> {
             slowest: Vec::new(),
             threads: Vec::new(),
             on: cell.map_or(&[][..], |cell| &cell.on).iter().map(OnLine::new).collect(),
+            stacks: cell.map_or(&[][..], |cell| &cell.stacks).iter().map(StackLine::new).collect(),
         }
     }
 }
@@ -451,6 +457,9 @@ struct CellLine<'a> {
     /// What they were on, where they have a descriptor.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     on: &'a [OnLine<'a>],
+    /// Where they were made.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stacks: &'a [StackLine<'a>],
     /// What the call was like in the baseline.
     #[serde(skip_serializing_if = "BeforeLine::is_left_out")]
     baseline: BeforeLine,
@@ -485,6 +494,7 @@ impl<'a> CellLine<'a> {
             slowest: &row.slowest,
             threads: &row.threads,
             on: &row.on,
+            stacks: &row.stacks,
             baseline: BeforeLine::LeftOut,
         }
     }

@@ -6,6 +6,7 @@ mod files;
 mod findings;
 pub mod json;
 pub(crate) mod markdown;
+mod stacks;
 mod table;
 
 pub use crate::columns::Scope;

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use super::findings::write_findings;
+use super::stacks::write_stacks;
 use crate::columns::{self, Align, Column, Context, GAP, Rank, Row, Scope, SortKey};
 use crate::human;
 use crate::interval::InFlight;
@@ -25,18 +26,20 @@ pub struct Limits {
     pub open: usize,
     /// Rows in the table of errors.
     pub errors: usize,
+    /// Places in the list of where slow calls were made.
+    pub stacks: usize,
 }
 
 impl Limits {
     /// What suits an interval, or the end of a run.
     pub fn of(scope: Scope) -> Self {
         let processes = if scope == Scope::Total { 50 } else { 20 };
-        Self { processes, detailed: 5, calls: usize::MAX, open: 15, errors: 15 }
+        Self { processes, detailed: 5, calls: usize::MAX, open: 15, errors: 15, stacks: 5 }
     }
 
     /// `rows` in each table.
     pub fn top(rows: usize) -> Self {
-        Self { processes: rows, detailed: rows.min(5), calls: rows, open: rows, errors: rows }
+        Self { processes: rows, detailed: rows.min(5), calls: rows, open: rows, errors: rows, stacks: rows }
     }
 }
 
@@ -78,6 +81,9 @@ pub fn write_tables_within(
     }
     write_open_calls(out, snapshot, &at, limits)?;
     write_errors(out, snapshot, &at, limits)?;
+    if scope == Scope::Total {
+        write_stacks(out, snapshot, limits.stacks)?;
+    }
     if snapshot.processes.iter().any(|process| process.calls.iter().any(columns::is_stuck)) {
         writeln!(out, "\n! before a row: a call is open for longer than 99 in 100 calls like it took")?;
     }

@@ -25,13 +25,19 @@ pub(super) struct Inquiry<Q, A> {
 
 impl<Q: Send + 'static, A: Send + Sync + 'static> Inquiry<Q, A> {
     /// Starts the thread `name`, which answers by `look`.
-    pub(super) fn start(
+    pub(super) fn start(name: &str, look: impl FnMut(&Q) -> Option<A> + Send + 'static) -> io::Result<Self> {
+        Self::start_with(name, move || look)
+    }
+
+    /// The same where what answers cannot leave the thread, which makes it.
+    pub(super) fn start_with<L: FnMut(&Q) -> Option<A>>(
         name: &str,
-        mut look: impl FnMut(&Q) -> Option<A> + Send + 'static,
+        make: impl FnOnce() -> L + Send + 'static,
     ) -> io::Result<Self> {
         let (questions, asked) = sync_channel::<Q>(QUEUED);
         let (answer, answers) = sync_channel(QUEUED);
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let mut look = make();
             while let Ok(question) = asked.recv() {
                 let found = look(&question).map(Arc::new);
                 if answer.send((question, found)).is_err() {

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tracer_common::abi::Abi;
-use tracer_common::record::{CallRecord, kind};
+use tracer_common::record::{CallRecord, has_args, kind};
 
 use crate::bpf::loader::Kernel;
 use crate::bpf::operands::Operands;
@@ -32,6 +32,7 @@ use crate::targets::Procfs;
 
 use super::descriptors::Census;
 use super::files::{self, Names};
+use super::stacks::{self, Functions};
 use super::standing::Standings;
 use super::who::{self, Strangers};
 
@@ -41,6 +42,9 @@ const DRAIN_EVERY: Duration = Duration::from_millis(10);
 /// How long the end waits to learn who the last processes were, and what the last files.
 const LAST_WORD: Duration = Duration::from_millis(50);
 const LAST_NAMES: Duration = Duration::from_millis(200);
+
+/// The same of functions: the tables of a large program take a while to read.
+const LAST_FUNCTIONS: Duration = Duration::from_secs(2);
 
 /// One interval and what is to be said of the tracer itself at its end.
 #[derive(Clone, Debug, Default)]
@@ -111,12 +115,14 @@ impl Live {
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (requests, asked) = mpsc::channel();
+        let functions = if kernel.takes_stacks() { Some(stacks::start(Procfs::default())?) } else { None };
         let drain = Drain {
             kernel,
             fold: Fold::new(start_ns),
             census: Census::start(Procfs::default())?,
             strangers: who::start(Procfs::default())?,
             files: files::start(Procfs::default())?,
+            functions,
             standings: Standings::find(Procfs::default(), present.pids, present.filter)?,
             attached_ns: start_ns,
             last_counts: LedgerCounts::default(),
@@ -172,6 +178,8 @@ struct Drain {
     census: Census,
     strangers: Strangers,
     files: Names,
+    /// Where stacks are taken.
+    functions: Option<Functions>,
     /// Threads that are in calls from before we attached.
     standings: Standings,
     attached_ns: u64,
@@ -225,8 +233,14 @@ impl Drain {
         for (question, known) in self.files.finish(LAST_NAMES) {
             self.fold.name_file(&question, known);
         }
+        if let Some(functions) = &mut self.functions {
+            for (question, names) in functions.finish(LAST_FUNCTIONS) {
+                self.fold.name_frames(&question, &names);
+            }
+        }
         let now_ns = monotonic_ns();
         self.serve(now_ns);
+        self.fold.end_of_names();
         self.close(now_ns);
         self.pending.last = true;
         if let Some(tap) = self.tap.take() {
@@ -266,6 +280,12 @@ impl Drain {
             self.fold.name_file(&question, known);
         }
         self.files.ask(self.fold.take_questions());
+        if let Some(functions) = &mut self.functions {
+            for (question, names) in functions.take_answers() {
+                self.fold.name_frames(&question, &names);
+            }
+            functions.ask(self.fold.take_stack_questions());
+        }
         records
     }
 
@@ -361,7 +381,7 @@ impl Drain {
         self.kernel.open_calls(|slot| {
             let Some(abi) = Abi::from_u8(slot.record.abi) else { return };
             let call = CallKey { abi, nr: slot.record.nr };
-            let has_args = slot.record.has_args != 0;
+            let has_args = slot.record.has_args & has_args::REGISTERS != 0;
             in_flight.push(InFlight {
                 process: fold.process_id(slot.record.tgid),
                 tid: slot.record.tid,

@@ -7,6 +7,7 @@ mod files;
 mod inquiry;
 pub mod live;
 pub mod replay;
+mod stacks;
 mod standing;
 pub mod tape;
 mod who;

@@ -80,6 +80,7 @@ pub(crate) fn call(name: &str, latencies: &[u64]) -> CallRow {
         recent_threads: Arc::default(),
         on: Arc::default(),
         recent_on: Arc::default(),
+        stacks: Arc::default(),
     }
 }
 

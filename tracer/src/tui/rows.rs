@@ -15,7 +15,7 @@ use crate::by_file::{FileKey, FileRow, FileUse, OnBy};
 use crate::by_thread::{ThreadRow, threads_of};
 use crate::columns::{self, Column, Context, Rank, Row, Scope, SortKey};
 use crate::file::FileId;
-use crate::interval::{CallKey, OnFile, examples, on, slowest};
+use crate::interval::{CallKey, OnFile, examples, on, slowest, stacks};
 use crate::process::{Comm, ProcessId};
 use crate::snapshot::{CallRow, ProcessRow, Snapshot};
 pub(crate) use tree::{Branch, Tree};
@@ -445,6 +445,7 @@ fn add_call(sum: &mut CallRow, call: &CallRow) {
     sum.stats.merge(&call.stats);
     sum.in_flight.extend_from_slice(&call.in_flight);
     slowest::merge(&mut sum.slowest, &call.slowest, slowest::IN_RUN);
+    stacks::merge(&mut sum.stacks, &call.stacks);
     for theirs in &call.errnos {
         match sum.errnos.iter_mut().find(|mine| mine.errno == theirs.errno) {
             Some(mine) => {

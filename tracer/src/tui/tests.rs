@@ -33,6 +33,7 @@ mod open;
 mod over_time;
 mod pages;
 mod replay;
+mod stacks;
 mod tree;
 mod who;
 

@@ -55,6 +55,7 @@ mod overload;
 mod readback;
 mod recording;
 mod report;
+mod stacks;
 mod targets;
 #[path = "../pty/terminal.rs"]
 #[expect(dead_code, reason = "the tests of the screen use the rest")]

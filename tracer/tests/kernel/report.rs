@@ -47,6 +47,19 @@ pub(crate) struct Cell {
     /// Figures by the file behind the descriptor.
     #[serde(default)]
     pub(crate) on: Vec<On>,
+    /// Where they were made.
+    #[serde(default)]
+    pub(crate) stacks: Vec<StackRow>,
+}
+
+/// Calls that were made in one place.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct StackRow {
+    /// Functions, the innermost first.
+    pub(crate) frames: Vec<String>,
+    pub(crate) calls: u64,
+    pub(crate) total_ns: u64,
+    pub(crate) max_ns: u64,
 }
 
 /// What calls on one file came to.

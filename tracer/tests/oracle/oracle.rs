@@ -13,6 +13,8 @@ mod files;
 #[cfg(target_arch = "x86_64")]
 mod names;
 #[cfg(target_arch = "x86_64")]
+mod places;
+#[cfg(target_arch = "x86_64")]
 mod raw;
 #[cfg(target_arch = "x86_64")]
 mod run;

@@ -7,13 +7,13 @@ use std::process::{Command, ExitCode};
 use std::str::FromStr;
 
 use crate::tally::Tally;
-use crate::{blocked, calls, files, raw, signals, tasks, timing};
+use crate::{blocked, calls, files, places, raw, signals, tasks, timing};
 
 const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | unheld N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
+       slow N MS | places N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | unheld N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS | in-pid-namespace -- CMD ARGS
 ";
 
@@ -115,6 +115,7 @@ pub(crate) fn main() -> ExitCode {
         "stop-restarts" => signals::stop_restarts(&mut tally, args.number(20)),
         "sigreturn" => signals::sigreturn(&mut tally, args.number(1000)),
         "slow" => timing::slow(&mut tally, args.number(10), args.number(20)),
+        "places" => places::places(&mut tally, args.number(10), args.number(20)),
         "moves" => calls::moves(&mut tally, args.number(1000)),
         "stuck" => timing::stuck(&mut tally, args.number(3)),
         "files" => files::files(&mut tally, args.number(1000)),

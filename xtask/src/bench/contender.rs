@@ -79,6 +79,12 @@ pub(super) enum Reach {
     Target,
     /// Another process, so that the load is turned away in the kernel.
     Bystander,
+    /// The load, calls of 10 ms and more: none.
+    Slow,
+    /// The same, with their stacks.
+    SlowStacks,
+    /// The load, with the stack of every call.
+    EveryStack,
 }
 
 /// Another tool.
@@ -163,6 +169,9 @@ impl Contender {
             Self::Tracer(Reach::HostArguments, family) => ("tracer, whole host, --args", family),
             Self::Tracer(Reach::Target, family) => ("tracer, target", family),
             Self::Tracer(Reach::Bystander, family) => ("tracer, bystander", family),
+            Self::Tracer(Reach::Slow, family) => ("tracer, target, --slower", family),
+            Self::Tracer(Reach::SlowStacks, family) => ("tracer, target, --slower --stack", family),
+            Self::Tracer(Reach::EveryStack, family) => ("tracer, target, stack of every call", family),
         };
         format!("{what}, {}", family.name())
     }
@@ -250,7 +259,7 @@ fn tracer(reach: Reach, family: Family, targets: &[u32], results: &Path) -> Comm
         Reach::HostArguments => {
             command.arg("--args");
         }
-        Reach::Target => {
+        Reach::Target | Reach::Slow | Reach::SlowStacks | Reach::EveryStack => {
             let targets: Vec<String> = targets.iter().map(u32::to_string).collect();
             command.args(["-p", &targets.join(",")]);
         }
@@ -258,6 +267,13 @@ fn tracer(reach: Reach, family: Family, targets: &[u32], results: &Path) -> Comm
             command.args(["-p", "1"]);
         }
     }
+    match reach {
+        Reach::Slow => command.args(["--slower", "10ms"]),
+        Reach::SlowStacks => command.args(["--slower", "10ms", "--stack"]),
+        // No call takes less.
+        Reach::EveryStack => command.args(["--slower", "1ns", "--stack"]),
+        Reach::Host | Reach::HostArguments | Reach::Target | Reach::Bystander => &mut command,
+    };
     command
 }
 
@@ -322,8 +338,16 @@ impl Attached {
         let text =
             fs::read_to_string(&results).with_context(|| format!("cannot read {}", results.display()))?;
         let counted = counted(&text, &self.targets, call)?;
+        // None of the calls takes 10 ms but by chance.
+        if matches!(reach, Reach::Slow | Reach::SlowStacks) {
+            return Ok((counted > made / 1000).then(|| format!("{counted} of {made} calls were slow")));
+        }
         let expected = if reach == Reach::Bystander { 0 } else { made };
-        Ok((counted != expected).then(|| format!("counted {counted} of {expected} calls")))
+        if counted != expected {
+            return Ok(Some(format!("counted {counted} of {expected} calls")));
+        }
+        let lost = stacks_lost(&text)?;
+        Ok((lost > 0).then(|| format!("{lost} of {made} stacks found no room: those cost less")))
     }
 }
 
@@ -339,6 +363,13 @@ fn counted(text: &str, targets: &[u32], call: Spun) -> Result<u64> {
         }
     }
     Ok(sum)
+}
+
+/// Stacks that were not taken, by the ledger of the run.
+fn stacks_lost(text: &str) -> Result<u64> {
+    let total = text.lines().rev().find(|line| line.contains(r#""type":"ledger""#)).context("no ledger")?;
+    let total: Value = serde_json::from_str(total).with_context(|| format!("not JSON: {total:?}"))?;
+    total["stacks_lost"].as_u64().context("a ledger without stacks")
 }
 
 #[cfg(test)]

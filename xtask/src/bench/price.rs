@@ -8,7 +8,7 @@ use super::median;
 use super::report::{Figure, spread, times};
 
 /// What is asked, from nothing on.
-fn asked(family: Family) -> [(Contender, &'static str); 6] {
+fn asked(family: Family) -> [(Contender, &'static str); 9] {
     let tracer = |reach| Contender::Tracer(reach, family);
     [
         (Contender::Untraced, "untraced"),
@@ -17,6 +17,9 @@ fn asked(family: Family) -> [(Contender, &'static str); 6] {
         (tracer(Reach::Host), "whole host: counts, latencies, errors"),
         (tracer(Reach::HostArguments), "whole host, `--args`: arguments, files, paths"),
         (tracer(Reach::Target), "target: the same"),
+        (tracer(Reach::Slow), "target, `--slower 10ms`: none is"),
+        (tracer(Reach::SlowStacks), "target, `--slower 10ms --stack`: none is"),
+        (tracer(Reach::EveryStack), "target, `--slower 1ns --stack`: the stack of every call"),
     ]
 }
 
@@ -74,10 +77,10 @@ mod tests {
     #[test]
     fn what_is_added_is_held_against_the_floor_of_the_same_call() {
         let mut figures = figures(Family::Raw);
-        assert_eq!(figures.len(), 18);
+        assert_eq!(figures.len(), 27);
         for (index, figure) in figures.iter_mut().enumerate() {
             // 100, 200, 300, … of the first call, and twice as much of the second.
-            figure.rounds = vec![100.0 * (index % 6 + 1) as f64 * (index / 6 + 1) as f64];
+            figure.rounds = vec![100.0 * (index % 9 + 1) as f64 * (index / 9 + 1) as f64];
         }
         figures[3].remarks.push("counted 1 of 2 calls".to_owned());
         let text = markdown(&figures, Family::Raw, &["head".to_owned()]);

@@ -126,6 +126,7 @@ proptest! {
             Record::Call(event) => again.take_call(event),
             Record::Process(event) => again.take_process(event),
             Record::Operands(event) => again.take_operands(event),
+            Record::Stack(_) => panic!("no file has one"),
         });
         prop_assert_eq!(read.expect("read"), Some(Item::Interval(interval.clone())));
         // The events alone say the same: nothing had to be said beside them.
@@ -230,7 +231,7 @@ fn the_names_of_containers_are_in_no_checksum() {
         let who = Who { names: names.into(), ..Who::new(1, b"x\0", b"0::/docker/x") };
         ProcessInfo { comm: Comm::new("x"), who: Some(Arc::new(who)), ..ProcessInfo::default() }
     };
-    let check = Check { is_first: false, kind: Kind::Intervals, args: true };
+    let check = Check { is_first: false, kind: Kind::Intervals, args: true, stacks: true };
     let id = ProcessId { pid: 7, start_ns: 1 };
     let sum = |info: &ProcessInfo| check.process(id, info);
     assert_eq!(sum(&info("ns/pod/c")), sum(&info("")));

@@ -7,6 +7,7 @@ use tracer_common::record::{CallRecord, ProcessRecord, kind};
 use tracer_common::spill::{SpillCell, SpillKey};
 
 use crate::decode::tests::{call_bytes, process_bytes};
+use crate::decode::{CallEvent, End, Record, decode};
 use crate::file::{FileId, FileKind, Known, Names};
 use crate::fold::Fold;
 use crate::interval::{InFlight, Interval, On};
@@ -14,6 +15,7 @@ use crate::ledger::LedgerCounts;
 use crate::process::Comm;
 use crate::recording::{Item, Kind, Mark, Reader, SLOW_NS, Writer};
 use crate::run::Meta;
+use crate::stack::tests::stack_bytes;
 
 /// What happens in a run.
 #[derive(Clone, Debug)]
@@ -27,7 +29,7 @@ pub(crate) enum Step {
     /// The user says something.
     Marked(String),
     /// The interval ends.
-    Closed(LedgerCounts),
+    Closed(Box<LedgerCounts>),
 }
 
 pub(crate) fn meta(args: bool) -> Meta {
@@ -37,6 +39,7 @@ pub(crate) fn meta(args: bool) -> Meta {
         arch: "x86_64".to_owned(),
         command: vec!["tracer".to_owned(), "record".to_owned()],
         args,
+        stacks: true,
         interval_ns: 1_000_000_000,
         start_ns: 5_000_000_000,
         start_unix_ns: 1_790_000_000_123_456_789,
@@ -137,7 +140,7 @@ pub(crate) fn any_steps(args: bool) -> impl Strategy<Value = Vec<Step>> {
         6 => record().prop_map(Step::Dropped),
         2 => any_spilled().prop_map(Step::Spilled),
         1 => "\\PC{0,12}".prop_map(Step::Marked),
-        3 => any_ledger().prop_map(Step::Closed),
+        3 => any_ledger().prop_map(Box::new).prop_map(Step::Closed),
     ];
     proptest::collection::vec(step, 0..200)
 }
@@ -147,17 +150,22 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
     let meta = meta(args);
     let mut writer = Writer::new(Vec::new(), &meta, recording).expect("a vector takes everything");
     let mut live = Fold::new(meta.start_ns);
+    live.end_of_names();
     let (mut shown, mut now_ns) = (Vec::new(), meta.start_ns);
     for step in steps {
         now_ns += 17_000_000;
         match step {
             Step::Recorded(record) => {
+                take_stack(&mut live, record);
                 live.take(record);
                 if recording == Kind::Events {
                     writer.events(record).expect("written");
                 }
             }
-            Step::Dropped(record) => live.take(record),
+            Step::Dropped(record) => {
+                take_stack(&mut live, record);
+                live.take(record);
+            }
             Step::Spilled(cell) => live.take_spilled(cell),
             Step::Marked(text) => {
                 let mark = Mark { time_ns: now_ns, text: text.clone() };
@@ -168,13 +176,23 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
                 for (tgid, _) in live.unnamed() {
                     live.name(tgid, Comm::new("from proc"));
                 }
-                let interval = close(&mut live, now_ns, *ledger, args);
+                let interval = close(&mut live, now_ns, **ledger, args);
                 writer.interval(&interval).expect("written");
                 shown.push(Item::Interval(interval));
             }
         }
     }
     (shown, writer.finish().expect("written"))
+}
+
+/// Says where a call was made, if that is taken of it.
+fn take_stack(live: &mut Fold, record: &[u8]) {
+    if let Ok(Record::Call(CallEvent { tid, enter_ns, end: End::Returned { latency_ns, .. }, .. })) =
+        decode(record)
+        && latency_ns % 3 > 0
+    {
+        live.take(&stack_bytes(tid, enter_ns.wrapping_add(latency_ns), &[latency_ns % 100, 0x1000]));
+    }
 }
 
 /// `args` says that arguments were taken, without which only what was open before is known to have any.

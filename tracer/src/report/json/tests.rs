@@ -81,7 +81,7 @@ fn an_interval_is_its_cells_errnos_open_calls_and_ledger() {
     assert_eq!(lines[..4], golden("interval"));
     assert_eq!(
         lines[4],
-        r#"{"type":"ledger","scope":"interval","start_ns":1000,"end_ns":3000,"enter_seen":4,"exit_seen":0,"paired":3,"no_return":0,"died_in_flight":0,"start_insert_failed":0,"overwritten":0,"nr_mismatch":0,"fork_child":0,"denied_before_enter":0,"in_flight_at_attach":0,"untracked_exit":0,"unexplained":0,"streamed":0,"spilled":0,"lost":0,"filtered_out":0,"process_records_lost":0,"operands_read":0,"operands_unreadable":0,"operands_lost":0,"missed_enter":0,"missed_exit":0,"aggregated":0,"decode_failed":0,"user_queue_dropped":0,"recorder_overflow":0,"in_flight_now":1,"balanced":null}"#
+        r#"{"type":"ledger","scope":"interval","start_ns":1000,"end_ns":3000,"enter_seen":4,"exit_seen":0,"paired":3,"no_return":0,"died_in_flight":0,"start_insert_failed":0,"overwritten":0,"nr_mismatch":0,"fork_child":0,"denied_before_enter":0,"in_flight_at_attach":0,"untracked_exit":0,"unexplained":0,"streamed":0,"spilled":0,"lost":0,"filtered_out":0,"process_records_lost":0,"operands_read":0,"operands_unreadable":0,"operands_lost":0,"stacks_taken":0,"stacks_unreadable":0,"stacks_lost":0,"missed_enter":0,"missed_exit":0,"aggregated":0,"decode_failed":0,"user_queue_dropped":0,"recorder_overflow":0,"in_flight_now":1,"balanced":null}"#
     );
     assert_eq!(lines.len(), 5);
 }
@@ -146,6 +146,7 @@ fn folded_processes_say_how_many_they_are() {
                 threads: Arc::default(),
                 on: Arc::default(),
                 recent_on: Arc::default(),
+                stacks: Arc::default(),
             }],
             ..ProcessRow::default()
         }],

@@ -19,7 +19,13 @@ struct Shown {
 }
 
 fn recording_of(run: &[Interval], marks: &[(u64, &str)]) -> Vec<u8> {
-    let meta = Meta { args: true, start_ns: 1, start_unix_ns: 1_700_000_000 * SECOND, ..Meta::default() };
+    let meta = Meta {
+        args: true,
+        stacks: true,
+        start_ns: 1,
+        start_unix_ns: 1_700_000_000 * SECOND,
+        ..Meta::default()
+    };
     let mut writer = Writer::new(Vec::new(), &meta, Kind::Intervals).expect("a vector takes everything");
     let mut marks = marks.iter().peekable();
     for interval in run {
@@ -198,8 +204,13 @@ fn an_unclean_end_is_said_once_and_first() {
 fn segments_of_one_run_play_as_one_and_those_of_two_hosts_do_not() {
     let run = seconds(20);
     let part = |from: usize, to: usize, host: &str| {
-        let meta =
-            Meta { args: true, host: host.to_owned(), start_ns: run[from].start_ns, ..Meta::default() };
+        let meta = Meta {
+            args: true,
+            stacks: true,
+            host: host.to_owned(),
+            start_ns: run[from].start_ns,
+            ..Meta::default()
+        };
         let mut writer = Writer::new(Vec::new(), &meta, Kind::Intervals).expect("a vector takes everything");
         for interval in &run[from..to] {
             writer.interval(interval).expect("a vector takes everything");

@@ -9,7 +9,8 @@ use super::put;
 use crate::arguments;
 use crate::columns::{self, Align, GAP, Row, clip, fit, whole};
 use crate::human;
-use crate::interval::{OnFile, ThreadFigures};
+use crate::interval::stacks::Figures;
+use crate::interval::{OnFile, Stack, ThreadFigures};
 use crate::process::Comm;
 use crate::snapshot::{CallRow, ErrnoRow, ProcessRow};
 use crate::syscalls::errno;
@@ -22,6 +23,9 @@ const LEAST: u16 = 2;
 
 /// Of what calls failed on, for each errno.
 const EXAMPLES: usize = 4;
+
+/// Functions of a place where calls were made.
+const FRAMES: usize = 10;
 
 /// A list, most important line first.
 pub(super) struct List {
@@ -127,6 +131,28 @@ pub(super) fn slowest(model: &Model, call: &CallRow) -> List {
         format!("{} {when} {about}{result}", fit(&human::duration(slow.latency_ns), 8, Align::Right))
     });
     List { head: " slowest at       on".to_owned(), lines: lines.collect(), style: model.theme.plain() }
+}
+
+/// Where they were made, the places with most time first.
+pub(super) fn stacks(model: &Model, call: &CallRow) -> List {
+    let line = |[calls, time, max]: [&str; 3], what: &str| {
+        let [calls, time, max] = [calls, time, max].map(|text| fit(text, 8, Align::Right));
+        format!("{calls}{time}{max} {what}")
+    };
+    let of = |stack: &Stack| {
+        let Figures { calls, total_ns, max_ns } = stack.figures;
+        let figures = [whole(calls, 7), columns::age(total_ns), human::duration(max_ns)];
+        let mut frames = stack.lines(FRAMES).into_iter();
+        let innermost = frames.next().unwrap_or_default();
+        let first = line([&figures[0], &figures[1], &figures[2]], &innermost);
+        std::iter::once(first).chain(frames.map(|frame| line([""; 3], &frame))).collect::<Vec<_>>()
+    };
+    let stacks = call.stacks.iter().take(usize::from(model.size.1));
+    List {
+        head: line(["CALLS", "TIME", "MAX"], "MADE IN"),
+        lines: stacks.flat_map(of).collect(),
+        style: model.theme.plain(),
+    }
 }
 
 /// What its calls were on: the files and peers on which most time was spent first.

@@ -48,12 +48,17 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
             over_time::draw_small(model, over, buffer, Rect { height: upper, ..right });
             let lists = [lists::open(model, call), lists::on(model, call), lists::slowest(model, call)];
             lists::draw(model, buffer, lower_left, &lists);
-            let lists = [lists::errnos(model, call), lists::threads(model, call)];
+            let lists = [lists::errnos(model, call), lists::stacks(model, call), lists::threads(model, call)];
             lists::draw(model, buffer, lower_right, &lists);
         } else {
             // Nothing is known of its past: the room is for the lists.
             lists::draw(model, buffer, right, &[lists::open(model, call), lists::errnos(model, call)]);
-            let lists = [lists::on(model, call), lists::slowest(model, call), lists::threads(model, call)];
+            let lists = [
+                lists::on(model, call),
+                lists::slowest(model, call),
+                lists::stacks(model, call),
+                lists::threads(model, call),
+            ];
             lists::draw(model, buffer, lower_left, &lists);
         }
     } else {
@@ -65,6 +70,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
             lists::errnos(model, call),
             lists::on(model, call),
             lists::slowest(model, call),
+            lists::stacks(model, call),
             lists::threads(model, call),
         ];
         lists::draw(model, buffer, rest, &all);
