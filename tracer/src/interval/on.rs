@@ -274,6 +274,13 @@ pub(crate) fn name(mine: &mut Arc<[OnFile]>, mut rows: Vec<OnFile>) {
         fits
     });
     rows.sort_unstable_by_key(|row| row.file);
+    rows.dedup_by(|next, kept| {
+        let same = next.file == kept.file;
+        if same {
+            kept.merge(next);
+        }
+        same
+    });
     merge(mine, &rows.into());
 }
 

@@ -205,7 +205,7 @@ impl Open {
         if self.fold.is_none() {
             // It is in the cache now; once all of them are there it no longer is.
             self.count(&key, &cell);
-        } else if known.is_some() && cell.calls == 0 {
+        } else if known.is_some() && cell.calls == 0 && cell.on.is_empty() && cell.stacks.is_empty() {
             // Events that the whole interval does not have under this key.
             return Ok(());
         }
@@ -355,7 +355,7 @@ fn cell(known: &Cell, columns: &[Column], at: usize, layout: Layout) -> Result<C
         errors = errors.checked_add(*count).ok_or_else(nonsense)?;
     }
     let files = on::take(columns, at)?;
-    if !files.is_empty() {
+    if !files.is_empty() || cell.calls == 0 {
         let mut calls = 0u64;
         for file in &files {
             calls = calls.checked_add(file.calls).ok_or_else(nonsense)?;
@@ -366,6 +366,13 @@ fn cell(known: &Cell, columns: &[Column], at: usize, layout: Layout) -> Result<C
         cell.on = files.into();
     }
     single::take_slowest(columns, at, &mut cell, |moment| layout.monotonic(moment))?;
+    if cell.calls == 0 {
+        // Single calls that the whole interval has under another key: news of their process were lost on their way into
+        // the file. What is left came late: names of files, and where calls of earlier intervals were made.
+        cell.slowest = Arc::default();
+        cell.threads = Arc::default();
+        cell.examples = Arc::default();
+    }
     let parts = [errors, cell.interrupted, cell.denied, cell.no_return, cell.died, cell.latencies.count()];
     let possible = cell.calls < IMPOSSIBLE
         && parts.iter().all(|&part| part <= cell.calls)

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tracer_common::record::{CallRecord, ProcessRecord, kind};
+use tracer_common::record::{CallRecord, FileRecord, ProcessRecord, kind};
 use tracer_common::spill::{SpillCell, SpillKey};
 
 use crate::decode::tests::{call_bytes, process_bytes};
 use crate::decode::{CallEvent, End, Record, decode};
 use crate::file::{FileId, FileKind, Known, Names};
-use crate::fold::Fold;
+use crate::fold::{Fold, Question, StackQuestion};
+use crate::interval::stacks::Frame;
 use crate::interval::{InFlight, Interval, On};
 use crate::ledger::LedgerCounts;
 use crate::process::Comm;
@@ -64,6 +65,12 @@ fn any_call(args: bool) -> impl Strategy<Value = Vec<u8>> {
                 latency_ns: if kind == kind::CALL { latency_ns } else { 0 },
                 ret: if kind == kind::CALL { ret } else { 0 },
                 args: values,
+                // A regular file, a socket, or nothing that is known, of calls that are about a descriptor.
+                file: match values[1] % 4 {
+                    0 => FileRecord::default(),
+                    _ if abi == 1 || ![0, 1, 3].contains(&nr) => FileRecord::default(),
+                    kind => FileRecord { ino: values[2] % 9, dev: 8, kind: [12, 8][kind as usize % 2] },
+                },
                 ..CallRecord::default()
             };
             call_bytes(&record, args)
@@ -150,7 +157,6 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
     let meta = meta(args);
     let mut writer = Writer::new(Vec::new(), &meta, recording).expect("a vector takes everything");
     let mut live = Fold::new(meta.start_ns);
-    live.end_of_names();
     let (mut shown, mut now_ns) = (Vec::new(), meta.start_ns);
     for step in steps {
         now_ns += 17_000_000;
@@ -176,7 +182,13 @@ pub(crate) fn record(steps: &[Step], recording: Kind, args: bool) -> (Vec<Item>,
                 for (tgid, _) in live.unnamed() {
                     live.name(tgid, Comm::new("from proc"));
                 }
+                // Names of functions and files come in time, late or never.
+                let asked = Asked::take(&mut live);
+                if shown.len() % 2 == 0 {
+                    asked.answer(&mut live);
+                }
                 let interval = close(&mut live, now_ns, **ledger, args);
+                asked.answer(&mut live);
                 writer.interval(&interval).expect("written");
                 shown.push(Item::Interval(interval));
             }
@@ -192,6 +204,31 @@ fn take_stack(live: &mut Fold, record: &[u8]) {
         && latency_ns % 3 > 0
     {
         live.take(&stack_bytes(tid, enter_ns.wrapping_add(latency_ns), &[latency_ns % 100, 0x1000]));
+    }
+}
+
+/// What a run wants to know and is told.
+struct Asked {
+    functions: Vec<StackQuestion>,
+    files: Vec<Question>,
+}
+
+impl Asked {
+    fn take(live: &mut Fold) -> Self {
+        let mut asked = Self { functions: live.take_stack_questions(), files: live.take_questions() };
+        asked.functions.retain(|question| question.tgid % 2 == 0);
+        asked.files.retain(|question| question.file.ino % 3 > 0);
+        asked
+    }
+
+    fn answer(&self, live: &mut Fold) {
+        for question in &self.functions {
+            let names: Vec<_> = question.addresses.iter().map(|at| Frame::from(format!("fn{at}"))).collect();
+            live.name_frames(question, &names);
+        }
+        for question in &self.files {
+            live.name_file(question, Arc::new(Known::named(format!("/{}", question.file.ino).into_bytes())));
+        }
     }
 }
 
@@ -228,8 +265,13 @@ pub(crate) fn as_recorded(mut items: Vec<Item>, complete: bool) -> Vec<Item> {
 
 /// The same of one interval.
 pub(crate) fn interval_as_recorded(mut interval: Interval, complete: bool) -> Interval {
-    if !complete {
-        for cell in interval.cells.values_mut() {
+    for cell in interval.cells.values_mut() {
+        if complete {
+            // What calls were on is not said beside each.
+            let mut slowest = cell.slowest.to_vec();
+            slowest.iter_mut().skip(1).for_each(|slow| slow.on = None);
+            cell.slowest = slowest.into();
+        } else {
             cell.threads = Arc::default();
             cell.slowest =
                 cell.slowest.iter().take(1).filter(|slow| slow.latency_ns >= SLOW_NS).cloned().collect();
