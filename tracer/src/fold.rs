@@ -31,7 +31,7 @@ mod stacks;
 
 pub use files::Question;
 pub use opened::{From as PathFrom, OpenedAs};
-pub use stacks::StackQuestion;
+pub use stacks::{NO_CODE, StackQuestion};
 
 /// Ended processes that are still known by number, for records that come late from another CPU's ring.
 const ENDED_KEPT: usize = 4096;

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::Fold;
 use crate::interval::CellKey;
-use crate::interval::stacks::{self, Figures, Filling, Frame, Met, Stack};
+use crate::interval::stacks::{self, Figures, Filling, Frame, Frames, Met, Stack};
 use crate::process::ProcessId;
 
 /// Names that are kept, of all processes.
@@ -22,6 +22,10 @@ const MAX_LATE: usize = 16_384;
 
 /// How long names are waited for.
 const PATIENCE_NS: u64 = 3_000_000_000;
+
+/// The answer for an address where the process has no code: what lies there on its stack is no frame, since a function
+/// without frame pointers had its own use for the register that the kernel followed.
+pub const NO_CODE: &str = "";
 
 /// Addresses of one process that were seen and whose functions are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,8 +184,8 @@ impl Stacks {
             Some(name) if !is_past => Some(Arc::clone(name)),
             _ => None,
         };
-        if let Some(frames) = late.addresses.iter().map(name).collect() {
-            return Some(Stack { frames, figures: met.figures });
+        if let Some(names) = late.addresses.iter().map(name).collect::<Option<Vec<Frame>>>() {
+            return Some(Stack { frames: up_to_no_code(names), figures: met.figures });
         }
         let may_come = !is_past && !self.is_over && now_ns.saturating_sub(late.since_ns) < PATIENCE_NS;
         if may_come && self.late.len() < MAX_LATE {
@@ -190,7 +194,8 @@ impl Stacks {
             return None;
         }
         let known = |address: &u64| name(address).unwrap_or_else(|| at_address(*address));
-        Some(Stack { frames: late.addresses.iter().map(known).collect(), figures: met.figures })
+        let names = late.addresses.iter().map(known).collect();
+        Some(Stack { frames: up_to_no_code(names), figures: met.figures })
     }
 
     /// Whether there are stacks of a process.
@@ -206,7 +211,7 @@ impl Stacks {
             known.unwrap_or_else(|| at_address(*address))
         };
         for (addresses, met) in std::mem::take(&mut filling.met) {
-            let frames = addresses.iter().map(name).collect();
+            let frames = up_to_no_code(addresses.iter().map(name).collect());
             filling.add_past(Stack { frames, figures: met.figures });
         }
     }
@@ -233,6 +238,17 @@ pub(super) fn add_of_past(filling: &mut Filling, addresses: &[u64], latency_ns: 
     let mut figures = Figures::default();
     figures.add(latency_ns);
     filling.add_past(Stack { frames: addresses.iter().copied().map(at_address).collect(), figures });
+}
+
+/// The frames of a stack, without what follows an address that is none. The first is where the call itself was made, whatever
+/// is known of it: a list without any would be that of all other places.
+fn up_to_no_code(mut names: Vec<Frame>) -> Frames {
+    if let Some(first) = names.first_mut().filter(|first| &***first == NO_CODE) {
+        *first = "?".into();
+    }
+    let end = names.iter().position(|name| &**name == NO_CODE).unwrap_or(names.len());
+    names.truncate(end);
+    names.into()
 }
 
 /// A function of which nothing is known but where it is.

@@ -473,6 +473,20 @@ mod where_made {
     }
 
     #[test]
+    fn what_follows_an_address_without_code_is_no_part_of_a_stack() {
+        let mut fold = Fold::new(1);
+        slow(&mut fold, 5, 100, &[1, 2, 3, 4]);
+        slow(&mut fold, 5, 200, &[3, 4]);
+        let questions = fold.take_stack_questions();
+        let mut names = named(&questions[0]);
+        names[2] = NO_CODE.into();
+        fold.name_frames(&questions[0], &names);
+        let mut told = words(&close(&mut fold, 1_000));
+        told.sort();
+        assert_eq!(told, [("?<f4".to_owned(), 1), ("f1<f2".to_owned(), 1)]);
+    }
+
+    #[test]
     fn a_stack_belongs_to_its_own_call_only() {
         let mut fold = Fold::new(1);
         fold.end_of_names();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::inquiry::Inquiry;
-use crate::fold::StackQuestion;
+use crate::fold::{NO_CODE, StackQuestion};
 use crate::interval::stacks::{Frame, MAX_FRAME_BYTES};
 use crate::targets::Procfs;
 use maps::{Mapping, Maps};
@@ -67,7 +67,9 @@ impl Finder {
     /// What is there. An address on a stack is that behind a call, which may be in the next function already.
     fn name(&mut self, known: &Known, address: u64) -> Frame {
         let at = address.saturating_sub(1);
-        let Some(mapping) = known.maps.find(at) else { return shortened(&format!("{address:#x}")) };
+        let Some(mapping) = known.maps.find(at) else {
+            return if known.maps.is_empty() { shortened(&format!("{address:#x}")) } else { NO_CODE.into() };
+        };
         let jitted = known.perf_map.as_ref().filter(|_| !mapping.is_file());
         if let Some(name) = jitted.and_then(|(_, map)| map.find(at)) {
             return shortened(name);
@@ -143,7 +145,7 @@ mod tests {
         let names = finder().find(&question(&[own + 1, of_libc + 1, 0x10]));
         assert!(names[0].ends_with("::a_function_that_can_be_found"), "{names:?}");
         assert!(names[1].contains("getppid"), "{names:?}");
-        assert_eq!(&*names[2], "0x10");
+        assert_eq!(&*names[2], NO_CODE);
     }
 
     #[test]
@@ -164,7 +166,7 @@ mod tests {
         later.id.start_ns = 1;
         let names = finder.find(&later);
         assert!(names[0].ends_with("::a_function_that_can_be_found"), "{names:?}");
-        assert_eq!(&*names[1], "0xffffffffffffffff");
+        assert_eq!(&*names[1], NO_CODE);
     }
 
     #[test]
