@@ -9,7 +9,7 @@ use crate::process::{Comm, ProcessId};
 use crate::syscalls;
 
 /// Memory that the rows may take, about; a snapshot of them takes as much once more, and up to three are alive.
-pub(super) const MAX_BYTES: usize = 34 << 20;
+pub(super) const MAX_BYTES: usize = 32 << 20;
 
 /// Different syscalls that one row tells apart; those beyond share one for each ABI. Twice what two ABIs have.
 const MAX_CALLS: usize = 2048;
