@@ -121,6 +121,12 @@ impl Default for Procfs {
 }
 
 impl Procfs {
+    /// An imitation in this directory.
+    #[cfg(test)]
+    pub(crate) fn below(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// The processes with these numbers, each once, in the order given. The id of a thread stands for its
     /// process.
     pub fn resolve_pids(&self, numbers: &[u32]) -> Result<Vec<Resolved>, TargetError> {

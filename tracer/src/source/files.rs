@@ -5,6 +5,7 @@
 mod anonymous;
 mod holders;
 mod paths;
+mod roots;
 mod sockets;
 mod unix_peers;
 
@@ -22,6 +23,7 @@ use crate::fold::Question;
 use crate::targets::Procfs;
 use anonymous::Anonymous;
 use holders::Holders;
+use roots::Roots;
 use sockets::Sockets;
 
 /// What files are called. Those who find it are four, so that nothing which is looked for often, or takes long, keeps others
@@ -60,9 +62,9 @@ struct OtherEnd {
 pub(super) fn start(procfs: Procfs) -> io::Result<Names> {
     let [of_paths, of_sockets] = [procfs.clone(), procfs.clone()];
     let (mut sockets, mut own, mut holders) = (Sockets::default(), Holders::default(), Holders::default());
-    let mut functions = Anonymous::default();
+    let (mut functions, mut roots) = (Anonymous::default(), Roots::default());
     Ok(Names {
-        paths: Inquiry::start("files", move |question| find(&of_paths, question))?,
+        paths: Inquiry::start("files", move |question| find(&of_paths, &mut roots, question))?,
         sockets: Inquiry::start("sockets", move |question| {
             find_socket(&of_sockets, &mut sockets, &mut own, question)
         })?,
@@ -125,13 +127,13 @@ impl Names {
 }
 
 /// What has a path, or is a pipe.
-fn find(procfs: &Procfs, question: &Question) -> Option<Found> {
+fn find(procfs: &Procfs, roots: &mut Roots, question: &Question) -> Option<Found> {
     let Question { pid, fd, file, .. } = *question;
     let path = procfs.file(pid, &format!("fd/{fd}"));
     let is_it = |opened: &OwnedFd| identity(opened) == Some((file.dev, file.ino));
     // The file itself, whatever becomes of the descriptor: what is asked of it is asked of the same one.
     let opened = open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok().filter(is_it);
-    let by_path = || paths::find(procfs, pid, question.opened_as.as_deref()?, is_it);
+    let by_path = || paths::find(procfs, roots, (pid, file.dev), question.opened_as.as_deref()?, is_it);
     let opened = opened.or_else(by_path)?;
     let link = readlink(own_path(&opened), Vec::with_capacity(256)).ok()?.into_bytes();
     // A FIFO has a path and is anybody's.
@@ -208,7 +210,7 @@ mod tests {
 
     fn find(question: &Question) -> Option<Known> {
         let procfs = Procfs::default();
-        let found = super::find(&procfs, question)?;
+        let found = super::find(&procfs, &mut Roots::default(), question)?;
         with_process(&procfs, &mut Holders::default(), &found).or(Some(found.known))
     }
 

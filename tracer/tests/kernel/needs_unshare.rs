@@ -1,6 +1,8 @@
 //! Processes of other namespaces, as in a container.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use crate::files::assert_unix_peers;
 use crate::oracle::Reach;
@@ -45,5 +47,51 @@ both_families! {
         let finished = trace(family, &[], &command);
         let (report, oracle) = (finished.report(), finished.oracle());
         assert_unix_peers(&report, &oracle, &place, oracle.fact("child") as u32);
+    }
+}
+
+both_families! {
+    /// What was opened and closed on an overlay, as a container's root is one, by a process that ended at once, has its path:
+    /// another process of that root is there still.
+    paths_of_the_ended_on_an_overlay(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let [unshare, mount, chroot] = ["unshare", "mount", "chroot"].map(require_program);
+        let files: Vec<String> = (0..20).map(|number| format!("/file-{number}")).collect();
+        for name in ["lower", "other", "root"] {
+            fs::create_dir(place.join(name)).expect("ours");
+        }
+        for file in &files {
+            fs::write(place.join("lower").join(&file[1..]), "text").expect("ours");
+        }
+        // The host's programs are lent to it.
+        let mut lend = String::new();
+        for name in ["usr", "bin", "lib", "lib64"] {
+            let (theirs, own) = (Path::new("/").join(name), place.join("lower").join(name));
+            match fs::read_link(&theirs) {
+                Ok(to) => symlink(to, own).expect("ours"),
+                Err(_) if theirs.is_dir() => {
+                    fs::create_dir(own).expect("ours");
+                    lend.extend([mount.to_str().expect("text"), " --bind /", name, " root/", name, "; "]);
+                }
+                Err(_) => {}
+            }
+        }
+        let script = format!(
+            "set -e; cd {place}; {mount} -t overlay overlay -o lowerdir=lower:other root; {lend}\
+             exec {chroot} root /bin/sh -c 'for file in {files}; do cat $file; done; sleep 1; :'",
+            place = place.display(), mount = mount.display(), chroot = chroot.display(), files = files.join(" "),
+        );
+        let command = [unshare.to_str().expect("text"), "--mount", "sh", "-c", &script].map(str::to_owned);
+        let finished = trace(family, &[], &command);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let report = finished.report();
+        let reads: Vec<_> = report.totals().filter(|cell| cell.comm == "cat" && cell.syscall == "read").collect();
+        let names: Vec<&str> = reads.iter().flat_map(|cell| &cell.on).filter_map(|on| on.name.as_deref()).collect();
+        // Without a mount namespace's root of its own, as chroot leaves it.
+        let root = place.join("root").to_str().expect("text").to_owned();
+        for file in files.iter().map(|file| format!("{root}{file}")) {
+            assert!(names.contains(&file.as_str()), "{file} is not among {names:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Looks up the path under which a file was opened, where its descriptor is there no longer: as its process saw it,
-//! through `/proc/PID/root` and `/proc/PID/cwd`; once that process is gone, as we see it. What is found is somebody else's
-//! file as often as not, so it counts only if it is the very file that was asked for.
+//! through `/proc/PID/root` and `/proc/PID/cwd`; once that process is gone, as we see it, or as another process does that has
+//! its root on the file's device, as those of one container have. What is found is somebody else's file as often as not, so it
+//! counts only if it is the very file that was asked for.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,20 +12,26 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
 
 use super::identity;
+use super::roots::Roots;
 use crate::fold::{OpenedAs, PathFrom};
 use crate::targets::Procfs;
 
 /// Times that a look-up which would have had to wait is tried again: another process may only have renamed something.
 const TRIES: usize = 3;
 
-/// What is at the path, without access to it, if `is_it`.
+/// What is at the path at which `pid` opened a file on `device`, without access to it, if `is_it`.
 pub(super) fn find(
     procfs: &Procfs,
-    pid: u32,
+    roots: &mut Roots,
+    (pid, device): (u32, u32),
     opened_as: &OpenedAs,
     is_it: impl Fn(&OwnedFd) -> bool,
 ) -> Option<OwnedFd> {
     let path = &*opened_as.path;
+    let mut like_another = |name: &str| {
+        let directory = directory(procfs, roots.process_on(procfs, device)?, name)?;
+        look_up(directory, path, ResolveFlags::IN_ROOT).filter(&is_it)
+    };
     match opened_as.from {
         PathFrom::Root => {
             // Of the process itself, not of us who look.
@@ -36,7 +43,9 @@ pub(super) fn find(
             let is_made_up = path.starts_with(b"/proc/") || path.starts_with(b"/sys/");
             let how = if is_made_up { ResolveFlags::empty() } else { CACHED };
             let here = || look_up(CWD, path, how).filter(&is_it);
-            let Some(root) = directory(procfs, pid, "root") else { return here() };
+            let Some(root) = directory(procfs, pid, "root") else {
+                return here().or_else(|| like_another("root"));
+            };
             if is_own_root(&root) {
                 return look_up(&root, beneath(path), how).filter(&is_it);
             }
@@ -46,7 +55,9 @@ pub(super) fn find(
         PathFrom::WorkingDirectory => {
             let theirs = directory(procfs, pid, "cwd").and_then(|directory| look_up(directory, path, CACHED));
             // Who is started by us begins where we are.
-            theirs.filter(&is_it).or_else(|| look_up(CWD, path, CACHED).filter(&is_it))
+            let here = || look_up(CWD, path, CACHED).filter(&is_it);
+            // Most of a container begin where its first process did.
+            theirs.filter(&is_it).or_else(here).or_else(|| like_another("cwd"))
         }
         PathFrom::Descriptor(fd) => {
             look_up(directory(procfs, pid, &format!("fd/{fd}"))?, path, CACHED).filter(&is_it)
@@ -102,7 +113,9 @@ mod tests {
     fn found(pid: u32, from: PathFrom, path: &Path, file: &File) -> Option<std::path::PathBuf> {
         let wanted = identity(file);
         let opened_as = OpenedAs { from, path: path.as_os_str().as_bytes().into() };
-        let found = find(&Procfs::default(), pid, &opened_as, |opened| identity(opened) == wanted)?;
+        let asker = (pid, wanted?.0);
+        let is_it = |opened: &OwnedFd| identity(opened) == wanted;
+        let found = find(&Procfs::default(), &mut Roots::default(), asker, &opened_as, is_it)?;
         fs::read_link(own_path(&found)).ok()
     }
 
