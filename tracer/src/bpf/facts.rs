@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Capability numbers. <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h>
+const CAP_SYS_PTRACE: u32 = 19;
 pub(super) const CAP_SYS_ADMIN: u32 = 21;
 pub(super) const CAP_PERFMON: u32 = 38;
 pub(super) const CAP_BPF: u32 = 39;
@@ -25,7 +26,7 @@ pub enum Container {
 
 impl Container {
     /// How to be given what we need.
-    pub(super) fn grant(self) -> &'static str {
+    pub fn grant(self) -> &'static str {
         match self {
             Self::Docker => {
                 "docker run --pid host --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --security-opt \
@@ -37,6 +38,14 @@ impl Container {
             }
             Self::Kubernetes => "kubectl debug node/NODE -ti --profile=sysadmin --image=IMAGE -- tracer …",
         }
+    }
+
+    /// The same where the runtime is too old for the first.
+    pub(super) fn grant_of_old(self) -> Option<&'static str> {
+        (self == Self::Docker).then_some(
+            "a Docker to which BPF is an unknown capability (20.10 of Debian 12 is one): --cap-add SYS_ADMIN in \
+             place of BPF and PERFMON",
+        )
     }
 
     /// How to be given a directory of the host's to read.
@@ -86,10 +95,18 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether descriptors of processes that may do more than we can be looked at.
+    pub fn sees_all_descriptors(&self) -> bool {
+        self.has(CAP_SYS_PTRACE)
+    }
+
+    fn has(&self, capability: u32) -> bool {
+        self.cap_eff & (1 << capability) != 0
+    }
+
     /// The capabilities that loading needs and that are not there; empty when there is nothing to miss.
     pub fn missing_capabilities(&self) -> Vec<&'static str> {
-        let has = |capability: u32| self.cap_eff & (1 << capability) != 0;
-        if has(CAP_SYS_ADMIN) {
+        if self.has(CAP_SYS_ADMIN) {
             return Vec::new();
         }
         if is_before(&self.kernel_release, FIRST_KERNEL) {
@@ -97,7 +114,7 @@ impl Facts {
         }
         [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
             .into_iter()
-            .filter_map(|(capability, name)| (!has(capability)).then_some(name))
+            .filter_map(|(capability, name)| (!self.has(capability)).then_some(name))
             .collect()
     }
 }

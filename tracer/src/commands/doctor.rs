@@ -170,10 +170,21 @@ fn kernel(facts: &Facts) -> Finding {
 }
 
 fn privilege(facts: &Facts) -> Finding {
-    match preflight::check_privilege(facts) {
-        Some(failure) => failed("privilege", State::Bad, failure),
-        None if facts.euid == 0 => ok("privilege", "root"),
-        None => ok("privilege", format!("user {} has the capabilities", facts.euid)),
+    if let Some(failure) = preflight::check_privilege(facts) {
+        return failed("privilege", State::Bad, failure);
+    }
+    let user =
+        if facts.euid == 0 { "root".to_owned() } else { format!("user {} has the capabilities", facts.euid) };
+    if facts.sees_all_descriptors() {
+        return ok("privilege", user);
+    }
+    Finding {
+        name: "privilege",
+        state: State::Note,
+        text: format!(
+            "{user}, but for CAP_SYS_PTRACE: files and peers of processes that may do more than this one have no names"
+        ),
+        next: facts.container.map(|container| container.grant().to_owned()).into_iter().collect(),
     }
 }
 
@@ -366,6 +377,17 @@ mod tests {
         for path in ["/sys/kernel/btf", "/sys/kernel/tracing"] {
             assert!(text.contains(&format!("next: docker run -v {path}:{path}:ro …")), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_without_ptrace_is_said() {
+        let cap_eff = healthy().cap_eff & !(1 << 19);
+        let facts = Facts { cap_eff, container: Some(facts::Container::Podman), ..healthy() };
+        let diagnosis = diagnose(&facts, &[works(Family::Raw)]);
+        assert!(diagnosis.can_trace);
+        let text = diagnosis.text();
+        assert!(text.contains("note  privilege  root, but for CAP_SYS_PTRACE: files and peers"), "{text}");
+        assert!(text.contains("next: sudo podman run --pid host --cap-add BPF"), "{text}");
     }
 
     #[test]
