@@ -5,6 +5,7 @@ use super::row::{call_of, errno_of};
 use super::{CALL, Column, FIGURE, NAME, PROCESS, Row, SortKey, dash, number, rate, whole};
 use crate::arguments;
 use crate::human;
+use crate::snapshot::CallStats;
 use crate::syscalls::errno;
 
 /// Columns of the table of errors.
@@ -118,7 +119,7 @@ const FAILED_ON: Column = Column {
     id: FAILED_ON_ID,
     aliases: &["path"],
     title: "ON",
-    about: "the path or the address that calls failed on most often, how often, and how many others are known",
+    about: "the path or the address that calls failed on most often, how often, and how many others are known; or that they were refused before entry (seccomp)",
     width: 16,
     max_width: 120,
     drop: [Some(4), Some(4)],
@@ -129,10 +130,40 @@ const FAILED_ON: Column = Column {
 
 fn failed_on(row: Row<'_>) -> String {
     let (Some(errno), Some(call)) = (errno_of(row), call_of(row)) else { return dash() };
-    let Some(most) = errno.examples.first() else { return dash() };
+    let Some(most) = errno.examples.first() else {
+        return refused(errno.count, &call.stats).unwrap_or_else(dash);
+    };
     let others = match errno.examples.len() {
         1 => String::new(),
         all => format!(" +{}", human::count(all as u64 - 1)),
     };
     format!("{} {}{others}", arguments::times(most), arguments::readable(call.call, most))
+}
+
+/// Whether these `count` failures were refused before they entered, as seccomp does: nothing is known of what they were on. Of
+/// a call that failed in other ways too it is the least that it can be.
+fn refused(count: u64, all: &CallStats) -> Option<String> {
+    let entered = all.errors.saturating_sub(all.denied);
+    match count.saturating_sub(entered) {
+        0 => None,
+        refused if refused == count => Some("refused before entry".to_owned()),
+        least => Some(format!("≥ {} refused before entry", human::count(least))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_told_as_far_as_it_is_certain() {
+        let of =
+            |count, errors, denied| refused(count, &CallStats { errors, denied, ..CallStats::default() });
+        let all = Some("refused before entry".to_owned());
+        assert_eq!(of(7, 7, 7), all);
+        assert_eq!(of(7, 10, 10), all, "so was every other one");
+        assert_eq!(of(7, 7, 0), None);
+        assert_eq!(of(7, 9, 5), Some("≥ 3 refused before entry".to_owned()), "four entered");
+        assert_eq!(of(3, 10, 5), None, "all three may have entered");
+    }
 }
