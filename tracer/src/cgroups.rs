@@ -12,9 +12,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::CgroupName;
+use crate::containers::Containers;
 use crate::human::safe_text;
 use crate::targets::Procfs;
-use crate::who::{Who, pod_uid};
+use crate::who::{Names, Who, pod_uid};
 
 pub use error::CgroupError;
 use error::listed;
@@ -73,6 +74,53 @@ impl Cgroup {
 pub struct Hierarchy {
     mount: Mount,
     procfs: Procfs,
+    /// Below which runtimes keep what containers are called.
+    runtimes: PathBuf,
+    /// Whether it is the host's, and not what a container sees of it.
+    is_whole: bool,
+}
+
+/// The cgroup of a container or of a pod.
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    /// Somebody in it.
+    who: Who,
+    /// Uid of the pod whose own it is.
+    pod: Option<String>,
+}
+
+impl Place {
+    /// The container's id, or the pod's uid.
+    fn id(&self) -> &str {
+        let of_container = || self.who.container().map_or("", |container| container.id);
+        self.pod.as_deref().unwrap_or_else(of_container)
+    }
+
+    fn names(&self) -> Names<'_> {
+        self.who.container().map(|container| container.names).unwrap_or_default()
+    }
+
+    fn is_in(&self, other: &Self) -> bool {
+        self.directory.starts_with(&other.directory)
+    }
+
+    fn label(&self) -> String {
+        match &self.pod {
+            Some(pod) => format!("pod {pod}"),
+            None => safe_text(self.who.place().as_bytes()),
+        }
+    }
+
+    /// The same with the id, where that is not said.
+    fn listed(&self) -> String {
+        match self.who.container() {
+            Some(container) if self.pod.is_none() && container.names != Names::default() => {
+                format!("{} ({})", self.label(), safe_text(container.short_id().as_bytes()))
+            }
+            _ => self.label(),
+        }
+    }
 }
 
 impl Hierarchy {
@@ -80,7 +128,12 @@ impl Hierarchy {
     pub fn of_this_host() -> Result<Self, CgroupError> {
         let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         match Mount::find(&mounts) {
-            Some(mount) => Ok(Self { mount, procfs: Procfs::default() }),
+            Some(mount) => Ok(Self {
+                mount,
+                procfs: Procfs::default(),
+                runtimes: PathBuf::from("/"),
+                is_whole: is_in_first_namespace(),
+            }),
             None if mounts::has_version_1(&mounts) => Err(CgroupError::OnlyVersion1),
             None => Err(CgroupError::NotMounted),
         }
@@ -172,50 +225,58 @@ impl Hierarchy {
         if found.is_empty() {
             let wanted = unit.rsplit_once('.').map_or(unit, |(name, _)| name);
             let name = CgroupName::Unit(unit.to_owned());
-            return Err(self.missing_or_version_1(name, listed(others, wanted), |who| {
+            return Err(self.missing_or_elsewhere(name, listed(others, wanted), |who| {
                 who.cgroup.split('/').any(|part| part == unit)
             }));
         }
         Ok(found)
     }
 
-    fn find_container(&self, prefix: &str) -> Result<Vec<Cgroup>, CgroupError> {
-        let mut found: Vec<(String, Cgroup)> = Vec::new();
-        let mut others = Vec::new();
-        for directory in self.walk() {
-            let Some((id, label)) = self.container_at(&directory) else { continue };
-            if id.starts_with(prefix) {
-                found.extend(Cgroup::at(directory, label).map(|cgroup| (id, cgroup)));
-            } else {
-                others.push(label);
-            }
-        }
-        let name = CgroupName::Container(prefix.to_owned());
-        let Some((first, _)) = found.first() else {
-            return Err(self.missing_or_version_1(name, listed(others, prefix), |who| {
-                who.container().is_some_and(|container| container.id.starts_with(prefix))
+    fn find_container(&self, given: &str) -> Result<Vec<Cgroup>, CgroupError> {
+        let mut containers = Containers::below(&self.runtimes);
+        let all: Vec<Place> =
+            self.walk().filter_map(|directory| self.container_at(directory, &mut containers)).collect();
+        let is_of_pod = |place: &Place| place.names().pod == Some(given);
+        // As Docker does: a whole id, then a name, then the beginning of an id.
+        let ways: [&dyn Fn(&Place) -> bool; 4] = [
+            &|place| place.id() == given,
+            &|place| place.names().container == Some(given),
+            // What has a name in a pod are its containers; the pod is around them.
+            &|place| place.pod.is_some() && all.iter().any(|one| is_of_pod(one) && one.is_in(place)),
+            &|place| place.id().starts_with(given),
+        ];
+        let name = CgroupName::Container(given.to_owned());
+        let found = ways.into_iter().map(|is_it| all.iter().filter(|place| is_it(place)).collect::<Vec<_>>());
+        let Some(found) = found.into_iter().find(|found| !found.is_empty()) else {
+            let others = listed(all.iter().map(Place::listed).collect(), given);
+            return Err(self.missing_or_elsewhere(name, others, |who| {
+                let who = containers.name(who);
+                who.container().is_some_and(|container| {
+                    container.id.starts_with(given) || container.names.container == Some(given)
+                })
             }));
         };
-        if found.iter().any(|(id, _)| id != first) {
-            let found = found.into_iter().map(|(_, cgroup)| cgroup.label).collect();
+        if found.iter().any(|place| place.id() != found[0].id()) {
+            let found = found.into_iter().map(Place::listed).collect();
             return Err(CgroupError::Ambiguous { name, found: listed(found, "") });
         }
-        Ok(found.into_iter().map(|(_, cgroup)| cgroup).collect())
+        Ok(found.into_iter().filter_map(|place| Cgroup::at(place.directory.clone(), place.label())).collect())
     }
 
-    /// The id and the label of the container or the pod whose own cgroup this is.
-    fn container_at(&self, directory: &Path) -> Option<(String, String)> {
-        let who = self.who(directory);
-        if let Some(pod) = directory.file_name().and_then(|name| name.to_str()).and_then(pod_uid) {
-            let label = format!("pod {pod}");
-            return Some((pod, label));
+    /// The container or the pod whose own cgroup this is.
+    fn container_at(&self, directory: PathBuf, containers: &mut Containers) -> Option<Place> {
+        let who = self.who(&directory);
+        let pod = directory.file_name().and_then(|name| name.to_str()).and_then(pod_uid);
+        if pod.is_some() {
+            return Some(Place { directory, who, pod });
         }
         let above = self.who(directory.parent()?);
-        let container = who.container().filter(|container| {
-            // What is below a container's cgroup is in it too.
-            above.container().is_none_or(|above| above.id != container.id)
-        })?;
-        Some((container.id.to_owned(), safe_text(who.place().as_bytes())))
+        let id = who.container()?.id;
+        // What is below a container's cgroup is in it too.
+        if above.container().is_some_and(|above| above.id == id) {
+            return None;
+        }
+        Some(Place { directory, who: containers.name(who), pod })
     }
 
     fn who(&self, directory: &Path) -> Who {
@@ -232,25 +293,41 @@ impl Hierarchy {
     }
 
     fn missing(&self, name: CgroupName, others: String) -> CgroupError {
-        CgroupError::Missing { name, mount: self.mount.point.clone(), others }
+        let mount = self.mount.point.clone();
+        if self.is_whole {
+            CgroupError::Missing { name, mount, others }
+        } else {
+            CgroupError::OutOfSight { name, mount, others }
+        }
     }
 
     /// The same; but processes of that name may be in hierarchies of version 1.
-    fn missing_or_version_1(
+    fn missing_or_elsewhere(
         &self,
         name: CgroupName,
         others: String,
-        is_it: impl Fn(&Who) -> bool,
+        mut is_it: impl FnMut(Who) -> bool,
     ) -> CgroupError {
         let processes = self.procfs.processes().unwrap_or_default();
-        let is_there = |pid: u32| {
+        let mut is_there = |pid: u32| {
             let lines = fs::read(self.procfs.file(pid, "cgroup")).unwrap_or_default();
-            lines.split(|&byte| byte == b'\n').any(|line| is_it(&Who::new(0, b"", line)))
+            let mut of_version_1 =
+                lines.split(|&byte| byte == b'\n').filter(|line| !line.starts_with(VERSION_2));
+            of_version_1.any(|line| is_it(Who::new(0, b"", line)))
         };
         let pids: Vec<u32> =
             processes.iter().map(|process| process.pid).filter(|&pid| is_there(pid)).collect();
         if pids.is_empty() { self.missing(name, others) } else { CgroupError::InVersion1 { name, pids } }
     }
+}
+
+/// The beginning of the line in `/proc/PID/cgroup` of the hierarchy of version 2.
+const VERSION_2: &[u8] = b"0::";
+
+/// Whether our cgroup namespace is the first, whose number never changes.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h>
+fn is_in_first_namespace() -> bool {
+    fs::read_link("/proc/self/ns/cgroup").is_ok_and(|link| link == Path::new("cgroup:[4026531835]"))
 }
 
 /// A directory of the hierarchy of version 2; those of version 1 have no such file.

@@ -20,6 +20,7 @@ pub mod columns;
 pub mod commands;
 pub mod compare;
 pub mod config;
+pub(crate) mod containers;
 pub mod decode;
 pub mod export;
 pub mod file;

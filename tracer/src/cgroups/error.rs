@@ -31,11 +31,28 @@ pub enum CgroupError {
         /// What is there, in words.
         others: String,
     },
-    /// Several containers have ids that begin so.
+    /// It may be one of the host's, which are not seen from here.
+    #[error(
+        "error: no such {name} is seen from here\n\
+         why: this runs in a cgroup namespace of its own, a container's: below {} are its cgroups alone\n\
+         next: run tracer on the host, or with: docker run --cgroupns host --pid host …, as with podman\n\
+         next: with --pid host only: tracer -f -p PID, by PIDs of the host\n\
+         next: {others}",
+        .mount.display()
+    )]
+    OutOfSight {
+        /// As given.
+        name: CgroupName,
+        /// Where it was looked for.
+        mount: PathBuf,
+        /// What is there, in words.
+        others: String,
+    },
+    /// Several containers have this name, or ids that begin so.
     #[error(
         "error: {name} is not one container\n\
-         why: the ids of several begin like this\n\
-         next: give more of the id; {found}"
+         why: several have this name, or ids that begin like this\n\
+         next: give an id, or more of it; {found}"
     )]
     Ambiguous {
         /// As given.

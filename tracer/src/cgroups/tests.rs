@@ -9,7 +9,8 @@ const POD: &str = "a1b2c3d4_0000_1111_2222_333344445555";
 /// A tree like the hierarchy's, with these directories and processes in them.
 fn imitation(cgroups: &[(&str, &str)]) -> (tempfile::TempDir, Hierarchy) {
     let directory = tempfile::tempdir().expect("a directory");
-    let point = directory.path().canonicalize().expect("it is there");
+    let above = directory.path().canonicalize().expect("it is there");
+    let (point, runtimes) = (above.join("cgroup"), above.join("runtimes"));
     let line = format!("41 31 0:38 / {} rw - cgroup2 cgroup2 rw\n", point.display());
     let mount = Mount::find(line.as_bytes()).expect("a mount");
     for (path, pids) in [("", "")].iter().chain(cgroups) {
@@ -20,7 +21,14 @@ fn imitation(cgroups: &[(&str, &str)]) -> (tempfile::TempDir, Hierarchy) {
         }
         fs::write(directory.join("cgroup.procs"), pids).expect("ours");
     }
-    (directory, Hierarchy { mount, procfs: Procfs::default() })
+    (directory, Hierarchy { mount, procfs: Procfs::default(), runtimes, is_whole: true })
+}
+
+/// What a runtime of the imitation has in a file of its own, in which `ID` stands for the container's.
+fn keep(hierarchy: &Hierarchy, path: &str, id: &str, text: &str) {
+    let path = hierarchy.runtimes.join(path.replace("ID", id));
+    fs::create_dir_all(path.parent().expect("a directory")).expect("ours");
+    fs::write(path, text.replace("ID", id)).expect("ours");
 }
 
 fn labels(found: &[Cgroup]) -> Vec<&str> {
@@ -95,8 +103,8 @@ fn containers_are_found_by_the_beginning_of_their_id() {
     assert_eq!(
         error.to_string(),
         "error: container 0123 is not one container\n\
-         why: the ids of several begin like this\n\
-         next: give more of the id; there are: containerd 0123ffffffff, docker 0123456789ab"
+         why: several have this name, or ids that begin like this\n\
+         next: give an id, or more of it; there are: containerd 0123ffffffff, docker 0123456789ab"
     );
     let error = hierarchy.resolve(&[container("beef")]).expect_err("none");
     let text = error.to_string();
@@ -108,6 +116,69 @@ fn containers_are_found_by_the_beginning_of_their_id() {
             ),
         "{text}"
     );
+}
+
+#[test]
+fn containers_and_pods_are_found_by_name() {
+    const WEB: &str = "beefffffffffffff0123456789abcdef0123456789abcdef0123456789abcdef";
+    const PAUSE: &str = "cafe0fffffffffff0123456789abcdef0123456789abcdef0123456789abcdef";
+    const BUNDLE: &str = "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json";
+    let pod = format!("kubepods.slice/kubepods-pod{POD}.slice");
+    let other_pod = format!("kubepods.slice/kubepods-pod{}.slice", POD.replace('1', "9"));
+    let (web, db) = (format!("docker/{WEB}"), format!("docker/{ID}"));
+    let of_pod = [OTHER, PAUSE].map(|id| format!("{pod}/cri-containerd-{id}.scope"));
+    let elsewhere = format!("{other_pod}/cri-containerd-{}.scope", OTHER.replace('0', "1"));
+    let cgroups: [&str; 6] = [&web, &db, &of_pod[0], &of_pod[1], &elsewhere, "docker/ffffffffffff"];
+    let (_directory, hierarchy) = imitation(&cgroups.map(|path| (path, "")));
+    let docker = "var/lib/docker/containers/ID/config.v2.json";
+    // The name of one is the beginning of another's id.
+    keep(&hierarchy, docker, ID, r#"{"ID":"ID","Name":"/beef"}"#);
+    keep(&hierarchy, docker, WEB, r#"{"ID":"ID","Name":"/web\u0007"}"#);
+    let annotations = |namespace: &str, container: &str| {
+        format!(
+            r#"{{"annotations":{{{container}"io.kubernetes.cri.sandbox-name":"dns","io.kubernetes.cri.sandbox-namespace":"{namespace}"}}}}"#
+        )
+    };
+    let named = r#""io.kubernetes.cri.container-name":"cache","#;
+    keep(&hierarchy, BUNDLE, OTHER, &annotations("sys", named));
+    keep(&hierarchy, BUNDLE, PAUSE, &annotations("sys", ""));
+    for (given, label, path) in [
+        ("beef", "docker beef", db.as_str()),
+        (WEB, "docker beefffffffff", &web),
+        ("beeff", "docker beefffffffff", &web),
+        ("cache", "pod sys/dns/cache", &of_pod[0]),
+        ("dns", "pod a1b2c3d4-0000-1111-2222-333344445555", &pod),
+    ] {
+        let found = hierarchy.resolve(&[container(given)]).expect("it is there");
+        assert_eq!(labels(&found), [label], "{given}");
+        assert_eq!(found[0].directory, hierarchy.mount.point.join(path), "{given}");
+    }
+    keep(&hierarchy, BUNDLE, &OTHER.replace('0', "1"), &annotations("app", named));
+    let error = hierarchy.resolve(&[container("cache")]).expect_err("two of them").to_string();
+    assert!(
+        error.ends_with("there are: pod app/dns/cache (1123ffffffff), pod sys/dns/cache (0123ffffffff)"),
+        "{error}"
+    );
+    let error = hierarchy.resolve(&[container("dns")]).expect_err("two of them").to_string();
+    assert!(error.starts_with("error: container dns is not one container\n"), "{error}");
+    let error = hierarchy.resolve(&[container("none")]).expect_err("none").to_string();
+    assert!(
+        error.contains("docker beef (0123456789ab), docker beefffffffff, docker ffffffffffff"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_container_does_not_see_may_be_there() {
+    let (_directory, hierarchy) = imitation(&[("init.scope", "")]);
+    let inside = Hierarchy { is_whole: false, ..hierarchy };
+    for name in [container("web"), unit("init"), CgroupName::Path("/docker".into()), CgroupName::Id(1)] {
+        let error = inside.resolve(std::slice::from_ref(&name)).expect_err("not here");
+        let text = error.to_string();
+        assert!(matches!(error, CgroupError::OutOfSight { .. }), "{text}");
+        assert!(text.starts_with(&format!("error: no such {name} is seen from here\n")), "{text}");
+        assert!(text.contains("docker run --cgroupns host"), "{text}");
+    }
 }
 
 #[test]

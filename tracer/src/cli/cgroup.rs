@@ -29,11 +29,12 @@ pub struct CgroupOptions {
 
     /// Trace every process of this container or Kubernetes pod
     ///
-    /// The beginning of a container's id, as `docker ps`, `podman ps` and `crictl ps` print it, or of a pod's
-    /// uid; the name of an LXC container.
+    /// Its name or the beginning of its id, as `docker ps`, `podman ps` and `crictl ps` print them; a pod's name or
+    /// the beginning of its uid. One that is started again with the same id is traced again; one that is made anew
+    /// under the same name is another.
     #[arg(
         long = "container",
-        value_name = "ID",
+        value_name = "NAME|ID",
         value_parser = CgroupName::parse_container,
         help_heading = "Target"
     )]

@@ -20,7 +20,7 @@ pub enum CgroupName {
     Id(u64),
     /// A systemd unit, with its ending.
     Unit(String),
-    /// The beginning of a container's id or of a pod's uid, or the name of an LXC container.
+    /// The name of a container or of a pod, or the beginning of a container's id or of a pod's uid.
     Container(String),
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for CgroupName {
             Self::Path(path) => write!(f, "cgroup {}", safe_text(path.as_os_str().as_bytes())),
             Self::Id(id) => write!(f, "cgroup {id}"),
             Self::Unit(name) => write!(f, "unit {}", safe_text(name.as_bytes())),
-            Self::Container(id) => write!(f, "container {}", safe_text(id.as_bytes())),
+            Self::Container(name) => write!(f, "container {}", safe_text(name.as_bytes())),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Where intervals come from.
 
-mod containers;
 pub mod contest;
 mod descriptors;
 mod files;

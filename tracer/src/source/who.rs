@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::containers::Containers;
 use super::inquiry::Inquiry;
+use crate::containers::Containers;
 use crate::fold::Stranger;
 use crate::targets::Procfs;
 use crate::who::{MAX_CMDLINE_BYTES, Who};
@@ -21,7 +21,7 @@ pub(super) type Strangers = Inquiry<Stranger, Who>;
 /// Starts a thread that finds out.
 pub(super) fn start(procfs: Procfs) -> io::Result<Strangers> {
     let mut containers = Containers::default();
-    Inquiry::start("who", move |stranger| look_at(&procfs, stranger).map(|who| named(who, &mut containers)))
+    Inquiry::start("who", move |stranger| look_at(&procfs, stranger).map(|who| containers.name(who)))
 }
 
 /// Who it is, if it is there before and after.
@@ -40,12 +40,6 @@ fn look_at(procfs: &Procfs, stranger: &Stranger) -> Option<Who> {
     }
     let after = found().filter(|after| after.start_ns == before.start_ns)?;
     Some(Who::new(after.parent, &cmdline, &cgroups).with_status(&status))
-}
-
-/// The same with the names of its container.
-fn named(who: Who, containers: &mut Containers) -> Who {
-    let names = who.container().map_or_else(Box::default, |container| containers.names(container.id));
-    Who { names, ..who }
 }
 
 /// The beginning of a file of a process; empty where it cannot be read.
@@ -108,19 +102,6 @@ mod tests {
         );
         assert_eq!(look_at(&procfs, &stranger(pid, start_ns + 10_000_000)), None, "another had this number");
         assert_eq!(look_at(&procfs, &stranger(pid, start_ns.saturating_sub(1))), None);
-    }
-
-    #[test]
-    fn a_process_in_a_container_has_its_names() {
-        let id = "0123456789abcdef".repeat(4);
-        let root = tempfile::tempdir().expect("a directory");
-        let directory = root.path().join("var/lib/docker/containers").join(&id);
-        std::fs::create_dir_all(&directory).expect("made");
-        std::fs::write(directory.join("config.v2.json"), r#"{"Name":"/web"}"#).expect("written");
-        let mut containers = Containers::below(root.path());
-        let at = |cgroup: &str| Who { cgroup: cgroup.into(), ..Who::default() };
-        assert_eq!(&*named(at(&format!("/docker/{id}")), &mut containers).names, "web");
-        assert_eq!(&*named(at("/system.slice/docker.service"), &mut containers).names, "");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::who::Who;
 use crate::who::names::{in_bundle, in_docker_config, in_storage_list};
 
 /// Bytes of a file that are read. What one container is made of takes some 10 KiB, a line in the list of a storage 1 KiB; of
@@ -46,7 +47,7 @@ const FILES: [(&str, Form); 8] = [
 
 /// What containers of this host are called.
 #[derive(Debug)]
-pub(super) struct Containers {
+pub(crate) struct Containers {
     /// Below which the files lie.
     root: PathBuf,
     /// Names by id, and when they were looked up.
@@ -61,12 +62,18 @@ impl Default for Containers {
 
 impl Containers {
     /// The files of another root.
-    pub(super) fn below(root: impl Into<PathBuf>) -> Self {
+    pub(crate) fn below(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), known: HashMap::new() }
     }
 
-    /// Its names in the form of [`crate::who::Who::names`]; empty where no file tells.
-    pub(super) fn names(&mut self, id: &str) -> Box<str> {
+    /// The same with the names of its container.
+    pub(crate) fn name(&mut self, who: Who) -> Who {
+        let names = who.container().map_or_else(Box::default, |container| self.names(container.id));
+        Who { names, ..who }
+    }
+
+    /// Its names in the form of [`Who::names`]; empty where no file tells.
+    fn names(&mut self, id: &str) -> Box<str> {
         // Whole ids only, which also are safe in a path: the name of an LXC container may be anything.
         if id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Box::default();
@@ -155,6 +162,15 @@ mod tests {
             assert_eq!(names(&root(&[(path, text)])), expected, "{path}");
         }
         assert_eq!(names(&root(&[])), "");
+    }
+
+    #[test]
+    fn a_process_in_a_container_has_its_names() {
+        let root = root(&[("var/lib/docker/containers/ID/config.v2.json", r#"{"Name":"/web"}"#)]);
+        let mut containers = Containers::below(root.path());
+        let mut at = |cgroup: &str| containers.name(Who { cgroup: cgroup.into(), ..Who::default() });
+        assert_eq!(&*at(&format!("/docker/{ID}")).names, "web");
+        assert_eq!(&*at("/system.slice/docker.service").names, "");
     }
 
     #[test]
