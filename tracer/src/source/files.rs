@@ -4,25 +4,26 @@
 
 mod anonymous;
 mod holders;
+mod identity;
 mod paths;
 mod roots;
 mod sockets;
 mod unix_peers;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, makedev, open, readlink, statx};
+use rustix::fs::{Mode, OFlags, open, readlink};
 
 use super::inquiry::Inquiry;
-use crate::file::{FileKind, Known, MAX_NAME_BYTES, Peer, device};
+use crate::file::{FileKind, Known, MAX_NAME_BYTES, Peer};
 use crate::fold::Question;
 use crate::targets::Procfs;
 use anonymous::Anonymous;
 use holders::Holders;
+use identity::Mounts;
 use roots::Roots;
 use sockets::Sockets;
 
@@ -62,9 +63,9 @@ struct OtherEnd {
 pub(super) fn start(procfs: Procfs) -> io::Result<Names> {
     let [of_paths, of_sockets] = [procfs.clone(), procfs.clone()];
     let (mut sockets, mut own, mut holders) = (Sockets::default(), Holders::default(), Holders::default());
-    let (mut functions, mut roots) = (Anonymous::default(), Roots::default());
+    let (mut functions, mut roots, mut mounts) = (Anonymous::default(), Roots::default(), Mounts::default());
     Ok(Names {
-        paths: Inquiry::start("files", move |question| find(&of_paths, &mut roots, question))?,
+        paths: Inquiry::start("files", move |question| find(&of_paths, &mut roots, &mut mounts, question))?,
         sockets: Inquiry::start("sockets", move |question| {
             find_socket(&of_sockets, &mut sockets, &mut own, question)
         })?,
@@ -127,12 +128,13 @@ impl Names {
 }
 
 /// What has a path, or is a pipe.
-fn find(procfs: &Procfs, roots: &mut Roots, question: &Question) -> Option<Found> {
+fn find(procfs: &Procfs, roots: &mut Roots, mounts: &mut Mounts, question: &Question) -> Option<Found> {
     let Question { pid, fd, file, .. } = *question;
     let path = procfs.file(pid, &format!("fd/{fd}"));
-    let is_it = |opened: &OwnedFd| identity(opened) == Some((file.dev, file.ino));
+    let mut is_it = |opened: &OwnedFd, through: u32| mounts.is(procfs, through, opened, (file.dev, file.ino));
     // The file itself, whatever becomes of the descriptor: what is asked of it is asked of the same one.
-    let opened = open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok().filter(is_it);
+    let opened =
+        open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok().filter(|opened| is_it(opened, pid));
     let by_path = || paths::find(procfs, roots, (pid, file.dev), question.opened_as.as_deref()?, is_it);
     let opened = opened.or_else(by_path)?;
     let link = readlink(own_path(&opened), Vec::with_capacity(256)).ok()?.into_bytes();
@@ -183,18 +185,12 @@ fn own_path(file: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// Device and inode, without asking the server of a network file system.
-fn identity(file: impl AsFd) -> Option<(u32, u64)> {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = statx(file, Path::new(""), flags, StatxFlags::INO).ok()?;
-    Some((device(makedev(stat.stx_dev_major, stat.stx_dev_minor)), stat.stx_ino))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
     use std::os::fd::AsRawFd;
 
+    use super::identity::identity;
     use super::*;
     use crate::file::FileId;
 
@@ -210,7 +206,7 @@ mod tests {
 
     fn find(question: &Question) -> Option<Known> {
         let procfs = Procfs::default();
-        let found = super::find(&procfs, &mut Roots::default(), question)?;
+        let found = super::find(&procfs, &mut Roots::default(), &mut Mounts::default(), question)?;
         with_process(&procfs, &mut Holders::default(), &found).or(Some(found.known))
     }
 

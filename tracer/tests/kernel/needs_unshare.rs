@@ -95,3 +95,31 @@ both_families! {
         }
     }
 }
+
+both_families! {
+    /// Files of an overlay of several file systems have another device in `stat` than in the kernel, and their path all the
+    /// same; so have those of a subvolume of btrfs.
+    files_whose_device_stat_does_not_show(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let [unshare, mount] = ["unshare", "mount"].map(require_program);
+        for name in ["lower", "memory", "merged"] {
+            fs::create_dir(place.join(name)).expect("ours");
+        }
+        fs::write(place.join("lower/disk"), "text\n").expect("ours");
+        let script = format!(
+            "set -e; cd {place}; {mount} -t tmpfs none memory; mkdir memory/up; echo text > memory/up/memory; \
+             {mount} -t overlay none -o lowerdir=lower:memory/up merged; exec 3< merged/disk 4< merged/memory; \
+             read -r line <&3; read -r line <&4; sleep 1; :",
+            place = place.display(), mount = mount.display(),
+        );
+        let command = [unshare.to_str().expect("text"), "--mount", "sh", "-c", &script].map(str::to_owned);
+        let finished = trace(family, &[], &command);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let report = finished.report();
+        let names: Vec<&str> = report.totals().flat_map(|cell| &cell.on).filter_map(|on| on.name.as_deref()).collect();
+        for file in ["disk", "memory"].map(|name| place.join("merged").join(name)) {
+            assert!(names.contains(&file.to_str().expect("text")), "{} is not among {names:?}", file.display());
+        }
+    }
+}

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::io::Errno;
 
-use super::identity;
+use super::identity::identity;
 use super::roots::Roots;
 use crate::fold::{OpenedAs, PathFrom};
 use crate::targets::Procfs;
@@ -19,18 +19,20 @@ use crate::targets::Procfs;
 /// Times that a look-up which would have had to wait is tried again: another process may only have renamed something.
 const TRIES: usize = 3;
 
-/// What is at the path at which `pid` opened a file on `device`, without access to it, if `is_it`.
+/// What is at the path at which `pid` opened a file on `device`, without access to it, if `is_it`; that is also
+/// told through whose `/proc` it was reached.
 pub(super) fn find(
     procfs: &Procfs,
     roots: &mut Roots,
     (pid, device): (u32, u32),
     opened_as: &OpenedAs,
-    is_it: impl Fn(&OwnedFd) -> bool,
+    mut is_it: impl FnMut(&OwnedFd, u32) -> bool,
 ) -> Option<OwnedFd> {
     let path = &*opened_as.path;
+    let ourselves = procfs.own_pid().unwrap_or_default();
     let mut like_another = |name: &str| {
-        let directory = directory(procfs, roots.process_on(procfs, device)?, name)?;
-        look_up(directory, path, ResolveFlags::IN_ROOT).filter(&is_it)
+        let other = roots.process_on(procfs, device)?;
+        Some((look_up(directory(procfs, other, name)?, path, ResolveFlags::IN_ROOT)?, other))
     };
     match opened_as.from {
         PathFrom::Root => {
@@ -42,25 +44,38 @@ pub(super) fn find(
             // What the kernel makes up does not stay in its memory; nor does it ever take long.
             let is_made_up = path.starts_with(b"/proc/") || path.starts_with(b"/sys/");
             let how = if is_made_up { ResolveFlags::empty() } else { CACHED };
-            let here = || look_up(CWD, path, how).filter(&is_it);
-            let Some(root) = directory(procfs, pid, "root") else {
-                return here().or_else(|| like_another("root"));
+            let root = directory(procfs, pid, "root");
+            let is_own = root.as_ref().is_some_and(is_own_root);
+            let theirs = match &root {
+                Some(root) if is_own => look_up(root, beneath(path), how),
+                // The kernel cannot go by what it remembers alone within another root.
+                Some(root) => look_up(root, path, ResolveFlags::IN_ROOT),
+                None => None,
             };
-            if is_own_root(&root) {
-                return look_up(&root, beneath(path), how).filter(&is_it);
+            let theirs = theirs.filter(|found| is_it(found, pid));
+            if theirs.is_some() || is_own {
+                return theirs;
             }
-            // The kernel cannot go by what it remembers alone within another root.
-            look_up(&root, path, ResolveFlags::IN_ROOT).filter(&is_it).or_else(here)
+            let here = look_up(CWD, path, how).filter(|found| is_it(found, ourselves));
+            if here.is_some() || root.is_some() {
+                return here;
+            }
+            like_another("root").filter(|(found, other)| is_it(found, *other)).map(|(found, _)| found)
         }
         PathFrom::WorkingDirectory => {
             let theirs = directory(procfs, pid, "cwd").and_then(|directory| look_up(directory, path, CACHED));
+            let theirs = theirs.filter(|found| is_it(found, pid));
             // Who is started by us begins where we are.
-            let here = || look_up(CWD, path, CACHED).filter(&is_it);
+            let here = || look_up(CWD, path, CACHED).filter(|found| is_it(found, ourselves));
+            if let Some(found) = theirs.or_else(here) {
+                return Some(found);
+            }
             // Most of a container begin where its first process did.
-            theirs.filter(&is_it).or_else(here).or_else(|| like_another("cwd"))
+            like_another("cwd").filter(|(found, other)| is_it(found, *other)).map(|(found, _)| found)
         }
         PathFrom::Descriptor(fd) => {
-            look_up(directory(procfs, pid, &format!("fd/{fd}"))?, path, CACHED).filter(&is_it)
+            let directory = directory(procfs, pid, &format!("fd/{fd}"))?;
+            look_up(directory, path, CACHED).filter(|found| is_it(found, pid))
         }
     }
 }
@@ -114,7 +129,7 @@ mod tests {
         let wanted = identity(file);
         let opened_as = OpenedAs { from, path: path.as_os_str().as_bytes().into() };
         let asker = (pid, wanted?.0);
-        let is_it = |opened: &OwnedFd| identity(opened) == wanted;
+        let is_it = |opened: &OwnedFd, _| identity(opened) == wanted;
         let found = find(&Procfs::default(), &mut Roots::default(), asker, &opened_as, is_it)?;
         fs::read_link(own_path(&found)).ok()
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use rustix::fs::{Mode, OFlags, open};
 
-use super::identity;
+use super::identity::identity;
 use crate::bpf::sys;
 use crate::targets::Procfs;
 
