@@ -271,6 +271,8 @@ mod tests {
                 ),
                 (Some("podman"), id.clone(), None),
             ),
+            // Podman without systemd.
+            (format!("/libpod_parent/libpod-{ID}"), (Some("podman"), id.clone(), None)),
             (format!("/machine.slice/libpod-{ID}.scope"), (Some("podman"), id.clone(), None)),
             ("/lxc.payload.web/system.slice/nginx.service".to_owned(), (Some("lxc"), "web".to_owned(), None)),
             // Docker in Docker: the innermost one.

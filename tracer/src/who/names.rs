@@ -166,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn files_that_runtimes_wrote_are_read() {
+        let docker = include_bytes!("fixtures/docker-20.10.json");
+        assert_eq!(told(in_docker_config(docker)).as_deref(), Some("proj-db-1"));
+        let podman = include_bytes!("fixtures/podman-4.3.json");
+        for (id, name) in [
+            ("20a608c6e8bd3916c4d31bc54bfc3e4449e37539d61d956fae3ed48cd83dabba", "podrm"),
+            ("1abbc03825469f794dbf572dee93a39e2d6b4de2db20237ef961c45fc0b8123e", "inpod"),
+        ] {
+            assert_eq!(told(in_storage_list(podman, id)).as_deref(), Some(name));
+        }
+        let containerd = include_bytes!("fixtures/containerd-1.6.json");
+        assert_eq!(told(in_bundle(containerd)).as_deref(), Some("kube-system/dns-6d4b/coredns"));
+        let sandbox = include_bytes!("fixtures/containerd-1.6-sandbox.json");
+        assert_eq!(told(in_bundle(sandbox)).as_deref(), Some("kube-system/dns-6d4b/"));
+    }
+
+    #[test]
     fn the_list_of_a_storage_names_the_container_that_was_asked_for() {
         let list =
             format!(r#"[{{"id":"ab","names":["other"]}},{{"id":"{ID}","names":["db","x"],"layer":"l"}}]"#);
