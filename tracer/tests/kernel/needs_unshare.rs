@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::files::assert_unix_peers;
 use crate::oracle::Reach;
-use crate::report::{Process, Scope};
-use crate::tool::{Family, oracle_command, require_program, trace};
+use crate::report::{Process, Report, Scope};
+use crate::tool::{Family, oracle_command, require_program, run, trace, tracer};
 
 /// Long enough to be asked who it is.
 const MODE: [&str; 3] = ["slow", "4", "300"];
@@ -50,6 +50,61 @@ both_families! {
     }
 }
 
+/// Makes places in the lower directory of an overlay at which directories of the host are to be, and the commands that lend
+/// them to `root`.
+fn lend(lower: &Path, names: &[&str]) -> String {
+    let mount = require_program("mount").to_str().expect("text").to_owned();
+    let mut commands = String::new();
+    for name in names {
+        let (theirs, own) = (Path::new("/").join(name), lower.join(name));
+        match fs::read_link(&theirs) {
+            Ok(to) => symlink(to, own).expect("ours"),
+            Err(_) if theirs.is_dir() => {
+                fs::create_dir(own).expect("ours");
+                commands.extend([&mount, " --rbind /", name, " root/", name, "; "]);
+            }
+            Err(_) => {}
+        }
+    }
+    commands
+}
+
+both_families! {
+    /// Of a tracer whose own root is an overlay, as in a container, paths through links are found too.
+    links_on_an_overlay_that_is_our_own_root(family) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = fs::canonicalize(directory.path()).expect("it is there");
+        let [unshare, mount, chroot] = ["unshare", "mount", "chroot"].map(require_program);
+        for name in ["lower", "lower/out", "other", "root", "out"] {
+            fs::create_dir(place.join(name)).expect("ours");
+        }
+        fs::write(place.join("lower/tracer"), "").expect("ours");
+        for number in 0..20 {
+            fs::write(place.join(format!("lower/file-{number}")), "text").expect("ours");
+            symlink(format!("file-{number}"), place.join(format!("lower/link-{number}"))).expect("ours");
+        }
+        let lend = lend(&place.join("lower"), &["usr", "bin", "lib", "lib64", "proc", "sys", "dev"]);
+        let links: Vec<String> = (0..20).map(|number| format!("/link-{number}")).collect();
+        let script = format!(
+            "set -e; cd {place}; {mount} -t overlay overlay -o lowerdir=lower:other root; {lend}\
+             {mount} --bind out root/out; {mount} --bind {tracer} root/tracer; \
+             exec {chroot} root /tracer --json --program-family {family} -o /out/json -- \
+             /bin/sh -c 'for link in {links}; do cat $link; done'",
+            place = place.display(), mount = mount.display(), chroot = chroot.display(),
+            tracer = tracer().display(), family = family.argument(), links = links.join(" "),
+        );
+        let finished = run(&unshare, &["--mount", "sh", "-c", &script], None);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let report = Report::parse(&fs::read_to_string(place.join("out/json")).expect("JSON Lines"));
+        let reads = report.totals().filter(|cell| cell.comm == "cat" && cell.syscall == "read");
+        let names: Vec<&str> = reads.flat_map(|cell| &cell.on).filter_map(|on| on.name.as_deref()).collect();
+        for number in 0..20 {
+            let file = format!("/file-{number}");
+            assert!(names.contains(&file.as_str()), "{file} is not among {names:?}");
+        }
+    }
+}
+
 both_families! {
     /// What was opened and closed on an overlay, as a container's root is one, by a process that ended at once, has its path:
     /// another process of that root is there still.
@@ -64,19 +119,7 @@ both_families! {
         for file in &files {
             fs::write(place.join("lower").join(&file[1..]), "text").expect("ours");
         }
-        // The host's programs are lent to it.
-        let mut lend = String::new();
-        for name in ["usr", "bin", "lib", "lib64"] {
-            let (theirs, own) = (Path::new("/").join(name), place.join("lower").join(name));
-            match fs::read_link(&theirs) {
-                Ok(to) => symlink(to, own).expect("ours"),
-                Err(_) if theirs.is_dir() => {
-                    fs::create_dir(own).expect("ours");
-                    lend.extend([mount.to_str().expect("text"), " --bind /", name, " root/", name, "; "]);
-                }
-                Err(_) => {}
-            }
-        }
+        let lend = lend(&place.join("lower"), &["usr", "bin", "lib", "lib64"]);
         let script = format!(
             "set -e; cd {place}; {mount} -t overlay overlay -o lowerdir=lower:other root; {lend}\
              exec {chroot} root /bin/sh -c 'for file in {files}; do cat $file; done; sleep 1; :'",

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstatfs, open, openat2};
 use rustix::io::Errno;
 
 use super::identity::identity;
@@ -30,6 +30,7 @@ pub(super) fn find(
 ) -> Option<OwnedFd> {
     let path = &*opened_as.path;
     let ourselves = procfs.own_pid().unwrap_or_default();
+    let how = if is_own_overlay(device) { ResolveFlags::empty() } else { CACHED };
     let mut like_another = |name: &str| {
         let other = roots.process_on(procfs, device)?;
         Some((look_up(directory(procfs, other, name)?, path, ResolveFlags::IN_ROOT)?, other))
@@ -43,7 +44,7 @@ pub(super) fn find(
             let path = own.as_deref().unwrap_or(path);
             // What the kernel makes up does not stay in its memory; nor does it ever take long.
             let is_made_up = path.starts_with(b"/proc/") || path.starts_with(b"/sys/");
-            let how = if is_made_up { ResolveFlags::empty() } else { CACHED };
+            let how = if is_made_up { ResolveFlags::empty() } else { how };
             let root = directory(procfs, pid, "root");
             let is_own = root.as_ref().is_some_and(is_own_root);
             let theirs = match &root {
@@ -63,10 +64,10 @@ pub(super) fn find(
             like_another("root").filter(|(found, other)| is_it(found, *other)).map(|(found, _)| found)
         }
         PathFrom::WorkingDirectory => {
-            let theirs = directory(procfs, pid, "cwd").and_then(|directory| look_up(directory, path, CACHED));
+            let theirs = directory(procfs, pid, "cwd").and_then(|directory| look_up(directory, path, how));
             let theirs = theirs.filter(|found| is_it(found, pid));
             // Who is started by us begins where we are.
-            let here = || look_up(CWD, path, CACHED).filter(|found| is_it(found, ourselves));
+            let here = || look_up(CWD, path, how).filter(|found| is_it(found, ourselves));
             if let Some(found) = theirs.or_else(here) {
                 return Some(found);
             }
@@ -75,7 +76,7 @@ pub(super) fn find(
         }
         PathFrom::Descriptor(fd) => {
             let directory = directory(procfs, pid, &format!("fd/{fd}"))?;
-            look_up(directory, path, CACHED).filter(|found| is_it(found, pid))
+            look_up(directory, path, how).filter(|found| is_it(found, pid))
         }
     }
 }
@@ -89,6 +90,17 @@ fn directory(procfs: &Procfs, pid: u32, name: &str) -> Option<OwnedFd> {
 fn is_own_root(root: &OwnedFd) -> bool {
     open("/", FLAGS | OFlags::DIRECTORY, Mode::empty()).is_ok_and(|own| identity(own) == identity(root))
 }
+
+/// Whether this is the device of our root, and that an overlay, as in a container: an overlay's links cannot be read by what the
+/// kernel remembers alone.
+fn is_own_overlay(device: u32) -> bool {
+    let root = open("/", FLAGS | OFlags::DIRECTORY, Mode::empty()).ok();
+    let root = root.filter(|root| identity(root).is_some_and(|(own, _)| own == device));
+    root.is_some_and(|root| fstatfs(root).is_ok_and(|found| found.f_type == OVERLAYFS_MAGIC))
+}
+
+/// <https://man7.org/linux/man-pages/man2/statfs.2.html>
+const OVERLAYFS_MAGIC: rustix::fs::FsWord = 0x794c_7630;
 
 /// An absolute path as one from its root.
 fn beneath(path: &[u8]) -> &[u8] {
