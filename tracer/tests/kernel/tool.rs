@@ -143,6 +143,8 @@ impl Finished {
 #[derive(Debug)]
 pub(crate) struct Tracing {
     child: Child,
+    /// The tracer itself: the child, or who was started by that.
+    pid: u32,
     files: TempDir,
 }
 
@@ -157,7 +159,7 @@ impl Tracing {
             command.uid(user).gid(user);
         }
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        Self { child, files }
+        Self { pid: child.id(), child, files }
     }
 
     /// Starts `tracer --json OPTIONS [-- COMMAND]`.
@@ -187,6 +189,21 @@ impl Tracing {
         let options = [&["-i", "100ms"], options].concat();
         let mut tracing = Self::start(family, &options, &[]);
         tracing.wait_for_intervals(1);
+        tracing
+    }
+
+    /// The same, run by `launcher`, which waits for it and ends as it does.
+    pub(crate) fn attach_by(launcher: &[String], family: Family, options: &[&str]) -> Self {
+        let files = tempfile::tempdir().expect("a directory");
+        let json = files.path().join("json").to_str().expect("a path of text").to_owned();
+        let tracer = tracer().to_str().expect("a path of text").to_owned();
+        let first = [&*tracer, "--json", "-i", "100ms", "--program-family", family.argument(), "-o", &json];
+        let options = [&first, options].concat().into_iter().map(str::to_owned);
+        let (program, arguments) = launcher.split_first().expect("a program");
+        let arguments: Vec<String> = arguments.iter().cloned().chain(options).collect();
+        let mut tracing = Self::spawn(program.as_ref(), &arguments, files, None);
+        tracing.wait_for_intervals(1);
+        tracing.pid = only_child(tracing.pid);
         tracing
     }
 
@@ -225,7 +242,7 @@ impl Tracing {
 
     /// The tracer's PID.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Kills the tracer without giving it a chance to clean up.
@@ -282,6 +299,7 @@ pub(crate) struct Waiting {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    /// Its number in our own PID namespace.
     pub(crate) pid: u32,
 }
 
@@ -293,19 +311,41 @@ impl Waiting {
 
     /// The same with the oracle under another path, so with another name.
     pub(crate) fn start_as(program: &Path, mode: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .arg("--wait-for-start")
-            .args(mode)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the oracle starts");
-        let stdin = child.stdin.take().expect("a pipe was asked for");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
-        let mut waiting = Self { pid: child.id(), child, stdin, stdout };
+        let mut waiting = Self::spawn(Command::new(program).arg("--wait-for-start").args(mode));
         let said = waiting.line();
         assert_eq!(said.trim(), waiting.pid.to_string(), "the oracle says who it is");
         waiting
+    }
+
+    /// The same as the first process of a PID namespace so many below ours, each of which is run by an oracle.
+    pub(crate) fn start_below(depth: usize, mode: &[&str]) -> Self {
+        let oracle = oracle();
+        let namespaces = ["in-pid-namespace", "--", oracle.to_str().expect("a path of text")].repeat(depth);
+        let mut waiting =
+            Self::spawn(Command::new(&oracle).args(namespaces).arg("--wait-for-start").args(mode));
+        assert_eq!(waiting.line(), "1\n", "the first of its namespace");
+        for _ in 0..depth {
+            waiting.pid = only_child(waiting.pid);
+        }
+        waiting
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the oracle starts");
+        let stdin = child.stdin.take().expect("a pipe was asked for");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
+        Self { pid: child.id(), child, stdin, stdout }
+    }
+
+    /// Its number in each PID namespace that it is in, from ours on.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        numbers_in_status(self.pid, "NSpid:")
+    }
+
+    /// Who ran it: itself, or the first of the oracles that made namespaces for it.
+    pub(crate) fn launcher(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it says next.
@@ -351,6 +391,23 @@ impl Waiting {
         self.end();
         ledger
     }
+}
+
+/// The one child of a process that has one.
+fn only_child(pid: u32) -> u32 {
+    let is_child = |other: &u32| numbers_in_status(*other, "PPid:") == [pid];
+    let there = fs::read_dir("/proc").expect("/proc").flatten();
+    let mut children = there.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child);
+    let child = children.next().expect("a child");
+    assert_eq!(children.next(), None, "one child");
+    child
+}
+
+/// Numbers in a line of `/proc/PID/status`; none of a process that is gone.
+fn numbers_in_status(pid: u32, line: &str) -> Vec<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|text| text.strip_prefix(line)).unwrap_or_default();
+    numbers.split_whitespace().map(|number| number.parse().expect("a number")).collect()
 }
 
 /// Where `program` is in `PATH`.

@@ -14,7 +14,7 @@ modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail 
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
        slow N MS | places N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | unheld N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
-       exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS | in-pid-namespace -- CMD ARGS
+       exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS | in-pid-namespace -- CMD ARGS | beside-child PID -- CMD ARGS
 ";
 
 /// What is left of the command line.
@@ -77,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
         "signal" => return signal(args.number(0), args.number(0)),
         "deny-bpf" => deny_bpf(&args.rest()),
         "in-pid-namespace" => in_pid_namespace(&args.rest()),
+        "beside-child" => beside_child(args.number(0), &args.rest()),
         "thread-exec-step" => {
             let (left, done) = (args.number(0), args.number(0));
             tasks::thread_exec_step(left, done, StartGate { waits: args.number::<u8>(0) == 1 });
@@ -165,8 +166,17 @@ fn deny_bpf(words: &[String]) -> ! {
 
 /// Runs CMD as the first process of a PID namespace, with a `/proc` of its own.
 fn in_pid_namespace(words: &[String]) -> ! {
-    let mut command = command("in-pid-namespace", words);
-    let child = tasks::fork_into_pid_namespace().expect("root may");
+    run_forked(command("in-pid-namespace", words), tasks::fork_into_pid_namespace)
+}
+
+/// Runs CMD where a child of process `pid` would run: in the PID namespace that it makes children in, with its mounts.
+fn beside_child(pid: u32, words: &[String]) -> ! {
+    run_forked(command("beside-child", words), || tasks::fork_beside_child(pid))
+}
+
+/// Runs `command` in the child that `fork` makes, and ends as it does.
+fn run_forked(mut command: Command, fork: impl FnOnce() -> io::Result<u32>) -> ! {
+    let child = fork().expect("root may");
     if child == 0 {
         let why = command.exec();
         complain(&format!("oracle: {command:?}: {why}\n"));

@@ -1,6 +1,7 @@
 //! Modes with threads and processes: made, exec'd from the wrong thread, and killed while they wait.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -119,6 +120,18 @@ pub(crate) fn fork_into_pid_namespace() -> io::Result<u32> {
         mount(c"proc", c"/proc", c"proc", 0)?;
     }
     Ok(child as u32)
+}
+
+/// Forks into the namespaces in which a child of `pid` would be, which has a child; 0 in the child.
+pub(crate) fn fork_beside_child(pid: u32) -> io::Result<u32> {
+    let open = |name: &str| File::open(format!("/proc/{pid}/ns/{name}"));
+    for (namespace, kind) in
+        [(open("pid_for_children")?, libc::CLONE_NEWPID), (open("mnt")?, libc::CLONE_NEWNS)]
+    {
+        let args = [namespace.as_raw_fd() as usize, kind as usize, 0, 0, 0, 0];
+        raw::checked(raw::syscall(libc::SYS_setns, args))?;
+    }
+    raw::checked(raw::syscall(libc::SYS_fork, [0; 6])).map(|child| child as u32)
 }
 
 /// `count` children, one after the other, each making `calls` getppid.
