@@ -78,6 +78,8 @@ struct Folded {
     living: u64,
     /// When the first of them was first seen.
     first_ns: u64,
+    /// Whether any of them had an `io_uring`.
+    owns_ring: bool,
     calls: Calls,
 }
 

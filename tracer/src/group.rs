@@ -89,6 +89,7 @@ pub(crate) fn together(mut group: ProcessRow, rows: Vec<ProcessRow>) -> ProcessR
         group.first_seen_ns =
             if is_first { row.first_seen_ns } else { group.first_seen_ns.min(row.first_seen_ns) };
         group.exited &= row.exited;
+        group.owns_ring |= row.owns_ring;
         group.together += row.folded.max(1);
         group.all.merge(&row.all);
         group.work.merge(&row.work);

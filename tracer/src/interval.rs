@@ -283,6 +283,7 @@ pub(crate) mod tests {
             }),
             threads: Arc::new([(order as u32, Comm::new("t"))].into()),
             descriptors: None,
+            owns_ring: order.is_multiple_of(2),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who does I/O that no syscall tells of: a process with an `io_uring` hands its reads, writes and connections to the
-//! kernel through memory that both share. Known by the calls that make such a ring and drive it.
+//! kernel through memory that both share. Known by the calls that make such a ring and drive it; who had one before we came
+//! and makes no call on it, because the kernel polls it or nothing is to be done, was found when we attached.
 
 use tracer_common::abi::{Abi, X32_SYSCALL_BIT};
 
@@ -13,7 +14,7 @@ use crate::trust::{Severity, Word};
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/asm-generic/unistd.h#L792-L797>
 const CALLS: std::ops::RangeInclusive<i32> = 425..=427;
 
-/// A process that made calls on a ring, and not all in vain.
+/// A process with a ring: it made calls on one, and not all in vain, or had one when we attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The process, as the row of the table has it.
@@ -22,14 +23,13 @@ pub struct Owner {
     pub comm: Comm,
 }
 
-/// Processes that own a ring, by how much they use it. Who made its ring before we came and has the kernel poll it is not
-/// among them: it makes no call.
+/// Processes that own a ring, by how many calls they make on it.
 pub fn owners(snapshot: &Snapshot) -> Vec<Owner> {
     let mut owners: Vec<(u64, Owner)> = Vec::new();
     for row in &snapshot.processes {
         let calls = row.calls.iter().filter(|call| is_on_ring(call.call));
         let done: u64 = calls.map(|call| call.stats.calls.saturating_sub(call.stats.errors)).sum();
-        if done > 0 {
+        if done > 0 || row.owns_ring {
             owners.push((done, Owner { process: row.id, comm: row.comm }));
         }
     }
@@ -97,5 +97,15 @@ mod tests {
         let word = word(&seen(&[(7, 425, 1, 0), (8, 426, 500, 1)])).expect("two own one");
         assert_eq!(word.short, "IO_URING app 8 and 1 more");
         assert!(word.sentence.contains("not seen"), "{}", word.sentence);
+    }
+
+    #[test]
+    fn who_had_a_ring_when_we_attached_owns_it_without_a_call() {
+        let mut snapshot = seen(&[(7, 0, 9, 0), (8, 425, 1, 0), (9, 0, 0, 0)]);
+        for row in &mut snapshot.processes {
+            row.owns_ring = row.id.pid == 9;
+        }
+        let pids: Vec<u32> = owners(&snapshot).iter().map(|owner| owner.process.pid).collect();
+        assert_eq!(pids, [8, 9], "who makes calls on it comes first");
     }
 }

@@ -106,14 +106,19 @@ pub struct ProcessInfo {
     pub threads: ThreadNames,
     /// Its descriptors when they were counted last, in a live run; recordings do not hold them.
     pub descriptors: Option<Descriptors>,
+    /// Whether it had an `io_uring` when we attached, as far as was found.
+    pub owns_ring: bool,
 }
 
 impl ProcessInfo {
-    /// Takes over `other` where it is the later report.
+    /// Takes over `other` where it is the later report. Whoever had a ring is not without one again: what it did with it
+    /// was not seen.
     pub fn merge(&mut self, other: &Self) {
+        let owns_ring = self.owns_ring || other.owns_ring;
         if other.as_of_ns >= self.as_of_ns {
             self.clone_from(other);
         }
+        self.owns_ring = owns_ring;
     }
 
     /// Memory behind it, about, shared or not.

@@ -30,10 +30,17 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Sieve {
     wanted: Wanted,
-    names: FxHashMap<ProcessId, Comm>,
+    known: FxHashMap<ProcessId, Known>,
     ended: VecDeque<ProcessId>,
-    /// Whether there are names that were told in an interval that nobody will see.
+    /// Whether there is something that was told in an interval that nobody will see.
     untold: bool,
+}
+
+/// What is remembered of a process from earlier intervals.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    comm: Comm,
+    owns_ring: bool,
 }
 
 impl Wanted {
@@ -72,11 +79,11 @@ impl Wanted {
 impl Sieve {
     /// Lets through what is `wanted`.
     pub fn new(wanted: Wanted) -> Self {
-        Self { wanted, names: FxHashMap::default(), ended: VecDeque::new(), untold: false }
+        Self { wanted, known: FxHashMap::default(), ended: VecDeque::new(), untold: false }
     }
 
-    /// Leaves out an interval. It may be the only one that names its processes, so the next one that is let
-    /// through names them.
+    /// Leaves out an interval. It may be the only one that names its processes and says who has an `io_uring`, so the next one
+    /// that is let through does.
     pub fn skip(&mut self, interval: &Interval) {
         self.learn(&interval.processes);
         self.untold = true;
@@ -86,27 +93,28 @@ impl Sieve {
     /// interval names only those of which there was news in it.
     fn learn<'a>(&mut self, processes: impl IntoIterator<Item = (&'a ProcessId, &'a ProcessInfo)>) {
         for (&id, info) in processes {
-            if self.names.len() >= MAX_NAMES && !self.names.contains_key(&id) {
+            if self.known.len() >= MAX_NAMES && !self.known.contains_key(&id) {
                 continue;
             }
-            let known = self.names.entry(id).or_default();
+            let known = self.known.entry(id).or_default();
             if !info.comm.is_empty() {
-                *known = info.comm;
+                known.comm = info.comm;
             }
+            known.owns_ring |= info.owns_ring;
             if info.exited {
                 self.ended.push_back(id);
             }
         }
         while self.ended.len() > ENDED_KEPT {
             if let Some(id) = self.ended.pop_front() {
-                self.names.remove(&id);
+                self.known.remove(&id);
             }
         }
     }
 
     /// The name of a process, empty when it is not known.
     pub fn name(&self, process: ProcessId) -> Comm {
-        self.names.get(&process).copied().unwrap_or_default()
+        self.known.get(&process).map(|known| known.comm).unwrap_or_default()
     }
 
     /// Whether a call is wanted.
@@ -118,9 +126,10 @@ impl Sieve {
     pub fn strain(&mut self, interval: &mut Interval) {
         self.learn(&interval.processes);
         if std::mem::take(&mut self.untold) {
-            for (&id, &comm) in &self.names {
+            for (&id, &Known { comm, owns_ring }) in &self.known {
                 let info = ProcessInfo {
                     comm,
+                    owns_ring,
                     exited: false,
                     as_of_ns: interval.start_ns,
                     ..ProcessInfo::default()
@@ -163,7 +172,7 @@ mod tests {
     #[test]
     fn names_from_skipped_intervals_are_told_in_the_next() {
         let id = ProcessId { pid: 7, start_ns: 1 };
-        let info = ProcessInfo { comm: Comm::new("nginx"), ..ProcessInfo::default() };
+        let info = ProcessInfo { comm: Comm::new("nginx"), owns_ring: true, ..ProcessInfo::default() };
         let mut named = Interval { start_ns: 1, end_ns: 2, ..Interval::default() };
         named.processes.insert(id, info.clone());
         let mut sieve = Sieve::new(Wanted::default());
@@ -171,7 +180,8 @@ mod tests {
         for told in [true, false] {
             let mut next = Interval { start_ns: 2, end_ns: 3, ..Interval::default() };
             sieve.strain(&mut next);
-            assert_eq!(next.processes.get(&id).is_some_and(|known| known.comm == info.comm), told);
+            let is_it = |known: &ProcessInfo| (known.comm, known.owns_ring) == (info.comm, info.owns_ring);
+            assert_eq!(next.processes.get(&id).is_some_and(is_it), told);
         }
     }
 

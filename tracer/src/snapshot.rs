@@ -53,6 +53,8 @@ pub struct ProcessRow {
     pub threads: ThreadNames,
     /// Its descriptors when they were counted last; `None` where they were not, and for many.
     pub descriptors: Option<Descriptors>,
+    /// Whether it, or any of many, had an `io_uring` when we attached, as far as was found.
+    pub owns_ring: bool,
     /// `CLOCK_MONOTONIC` at the start of the interval in which it was first seen; of many, the first of all.
     pub first_seen_ns: u64,
     /// Whether it has ended; of a folded row, whether all have.

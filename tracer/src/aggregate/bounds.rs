@@ -76,6 +76,7 @@ impl Aggregator {
         let kind = self.kind_of(&process);
         let folded = self.folded.entry(kind.clone()).or_default();
         folded.note_first(process.first_ns);
+        folded.owns_ring |= process.info.owns_ring;
         let before = bytes_of(&folded.calls);
         folded.add(&process.calls, self.generation, key);
         let is_living = !process.info.exited;
@@ -148,6 +149,7 @@ impl Aggregator {
             row.processes += folded.processes;
             row.living += folded.living;
             row.note_first(folded.first_ns);
+            row.owns_ring |= folded.owns_ring;
             row.add(&folded.calls, self.generation, key);
         }
         self.folded = coarser;

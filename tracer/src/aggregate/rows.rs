@@ -30,6 +30,7 @@ impl Aggregator {
                 who: process.info.who.clone(),
                 threads: Arc::clone(&process.info.threads),
                 descriptors: process.info.descriptors,
+                owns_ring: process.info.owns_ring,
                 first_seen_ns: process.first_ns,
                 exited: process.info.exited,
                 ..ProcessRow::default()
@@ -54,6 +55,7 @@ impl Aggregator {
                 comm: kind.comm,
                 who: (!kind.cgroup.is_empty()).then(|| Arc::new(cgroup())),
                 first_seen_ns: folded.first_ns,
+                owns_ring: folded.owns_ring,
                 exited: folded.living == 0,
                 folded: folded.processes,
                 ..ProcessRow::default()

@@ -93,7 +93,11 @@ impl Attached {
     /// Starts draining, into `tap` too, and lets the command go. Call within the runtime.
     pub(super) fn start(self, tracing: &Tracing, tap: Option<Tap>) -> Result<Session> {
         let (sender, ticks) = mpsc::channel(QUEUE);
-        let present = Present { pids: self.present, filter: tracing.filter.syscalls.clone() };
+        let present = Present {
+            pids: self.present,
+            is_everybody: matches!(self.found, Found::WholeHost),
+            filter: tracing.filter.syscalls.clone(),
+        };
         let live = Live::start(self.kernel, present, tracing.interval, self.meta.start_ns, sender, tap)
             .context("cannot start the drain thread")?;
         watch_cgroups(self.found.cgroups().to_vec(), live.cgroup_setter())

@@ -123,11 +123,16 @@ impl Fold {
         }
     }
 
-    /// Names a process, and a thread of it, that nothing told of yet.
-    pub fn name_thread(&mut self, id: ProcessId, comm: Comm, tid: u32, thread_comm: Comm) {
+    /// Where a present process is; found at once where it is shown under the kernel's own number.
+    fn place_of_id(&self, id: ProcessId) -> Option<usize> {
         let is_it = |at: &usize| self.processes[*at].id == id;
         let known = self.present.get(&id.pid).copied().filter(is_it);
-        let Some(at) = known.or_else(|| self.present.values().copied().find(is_it)) else { return };
+        known.or_else(|| self.present.values().copied().find(is_it))
+    }
+
+    /// Names a process, and a thread of it, that nothing told of yet.
+    pub fn name_thread(&mut self, id: ProcessId, comm: Comm, tid: u32, thread_comm: Comm) {
+        let Some(at) = self.place_of_id(id) else { return };
         let process = &mut self.processes[at];
         if process.info.comm.is_empty() && !comm.is_empty() {
             process.info.comm = comm;
@@ -136,6 +141,20 @@ impl Fold {
         if tid != id.pid && !thread_comm.is_empty() && !process.info.threads.contains_key(&tid) {
             name_thread(&mut process.info.threads, tid, thread_comm);
             process.news = true;
+        }
+    }
+
+    /// Notes whether this process had an `io_uring` when it was looked at.
+    pub fn note_ring(&mut self, id: ProcessId, owns_ring: bool) {
+        let Some(at) = self.place_of_id(id) else { return };
+        let process = &mut self.processes[at];
+        process.news |= process.info.owns_ring != owns_ring;
+        process.info.owns_ring = owns_ring;
+        // Until something was heard of it another one stood for it, see `id_of_shown`.
+        if id.start_ns != 0
+            && let Some(&unheard) = self.present.get(&(id.pid | UNHEARD))
+        {
+            self.processes[unheard].info.owns_ring = false;
         }
     }
 
@@ -159,5 +178,59 @@ impl Fold {
             records.extend(event.to_record());
         }
         records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::LedgerCounts;
+
+    fn seen(tgid: u32, ns_tgid: u32, start_ns: u64) -> ProcessEvent {
+        ProcessEvent {
+            what: ProcessChange::Seen,
+            tgid,
+            tid: tgid,
+            ns_tgid,
+            time_ns: 10,
+            start_ns,
+            comm: Comm::new("app"),
+            thread_comm: Comm::new("app"),
+        }
+    }
+
+    /// Those with a ring that an interval tells of.
+    fn owners(fold: &mut Fold, end_ns: u64) -> Vec<ProcessId> {
+        fold.tell_again();
+        let interval = fold.close(end_ns, Vec::new(), LedgerCounts::default());
+        let owners = interval.processes.iter().filter(|(_, info)| info.owns_ring);
+        owners.map(|(id, _)| *id).collect()
+    }
+
+    #[test]
+    fn who_has_a_ring_is_known_before_anything_is_heard_of_it_and_after() {
+        let mut fold = Fold::new(1);
+        let id = fold.process_id(5);
+        fold.note_ring(id, true);
+        assert_eq!(owners(&mut fold, 100), [ProcessId { pid: 5, start_ns: 0 }]);
+        fold.take_process(&seen(5, 0, 70));
+        let id = fold.process_id(5);
+        fold.note_ring(id, true);
+        assert_eq!(owners(&mut fold, 200), [ProcessId { pid: 5, start_ns: 70 }]);
+        // It was another one that had the number.
+        fold.note_ring(id, false);
+        assert_eq!(owners(&mut fold, 300), []);
+    }
+
+    #[test]
+    fn in_a_pid_namespace_nobody_has_the_ring_of_one_that_is_heard_of_later_twice() {
+        let mut fold = Fold::new(1);
+        let id = fold.id_of_shown(9);
+        fold.note_ring(id, true);
+        assert_eq!(owners(&mut fold, 100), [ProcessId { pid: 9, start_ns: 0 }]);
+        fold.take_process(&seen(500, 9, 70));
+        let id = fold.id_of_shown(9);
+        fold.note_ring(id, true);
+        assert_eq!(owners(&mut fold, 200), [ProcessId { pid: 9, start_ns: 70 }]);
     }
 }

@@ -37,6 +37,7 @@ pub(super) struct Processes {
     thread_tids: Numbers<u32>,
     thread_comms: Text,
     container: Text,
+    ring: Flags,
 }
 
 impl Processes {
@@ -70,6 +71,7 @@ impl Processes {
                 Some(names) => self.container.push(names),
                 None => self.container.push_null(),
             }
+            self.ring.push(info.is_some_and(|info| info.owns_ring).then_some(true));
             for (&tid, comm) in info.into_iter().flat_map(|info| info.threads.iter()) {
                 self.thread_tids.push(tid);
                 self.thread_comms.push(comm.as_bytes());
@@ -90,6 +92,7 @@ impl Processes {
         self.threads.clear();
         self.thread_tids.clear();
         self.thread_comms.clear();
+        self.ring.clear();
     }
 
     pub(super) fn encode(&self, body: &mut Body) {
@@ -106,6 +109,7 @@ impl Processes {
         self.thread_tids.encode(body);
         self.thread_comms.encode(body);
         self.container.encode(body);
+        self.ring.encode(body);
     }
 }
 
@@ -151,6 +155,8 @@ pub(super) fn take(
         as_of_ns: monotonic(since),
         who: who(place)?,
         threads: thread_names(place.part(process::THREADS)?.structures(place.at))?,
+        // It came later than the others.
+        owns_ring: place.parts.get(process::RING).and_then(|ring| ring.flag(place.at)).unwrap_or(false),
         ..ProcessInfo::default()
     })
 }

@@ -131,6 +131,8 @@ pub(super) mod process {
     pub(in crate::recording) const THREADS: usize = 8;
     /// It came later.
     pub(in crate::recording) const CONTAINER: usize = 9;
+    /// The same.
+    pub(in crate::recording) const RING: usize = 10;
 }
 
 /// Parts of [`process::THREADS`].
@@ -272,6 +274,7 @@ fn row_fields(kind: Kind, extra: Extra) -> Fields {
         some("cgroup", DataType::Utf8),
         structures("threads", vec![all("tid", DataType::UInt32), all("comm", DataType::Binary)]),
         some("container", DataType::Utf8),
+        some("ring", DataType::Boolean),
     ];
     let note = vec![
         some("text", DataType::Utf8),

@@ -151,7 +151,8 @@ impl Check {
             hash.words(&[u64::from(who.ppid), u64::from(who.ns_pid)]);
             hash.bytes(&who.cmdline);
             hash.bytes(who.cgroup.as_bytes());
-            // Not its names: they came later, and a tool of before, which passes them over, must find the same sum.
+            // Not its names: they came later, and a tool of before, which passes them over, must find the same sum. Nor whether
+            // it had a ring.
         }
         for (&tid, comm) in info.threads.iter() {
             hash.word(u64::from(tid));

@@ -32,6 +32,7 @@ use crate::targets::Procfs;
 
 use super::descriptors::Census;
 use super::files::{self, Names};
+use super::rings::{Among, Rings};
 use super::stacks::{self, Functions};
 use super::standing::Standings;
 use super::who::{self, Strangers};
@@ -82,6 +83,8 @@ impl Drained {
 pub struct Present {
     /// The processes whose threads may be in a call already; none where that is not to be looked for.
     pub pids: Vec<u32>,
+    /// Whether everybody is meant, which `pids` does not list.
+    pub is_everybody: bool,
     /// The calls that are wanted; `None` for all.
     pub filter: Option<SyscallSet>,
 }
@@ -115,6 +118,7 @@ impl Live {
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (requests, asked) = mpsc::channel();
+        let among = if present.is_everybody { Among::Everybody } else { Among::Pids(present.pids.clone()) };
         let functions = if kernel.takes_stacks() { Some(stacks::start(Procfs::default())?) } else { None };
         let drain = Drain {
             kernel,
@@ -122,6 +126,7 @@ impl Live {
             census: Census::start(Procfs::default())?,
             strangers: who::start(Procfs::default())?,
             files: files::start(Procfs::default())?,
+            rings: Rings::find(Procfs::default(), among)?,
             functions,
             standings: Standings::find(Procfs::default(), present.pids, present.filter)?,
             attached_ns: start_ns,
@@ -178,6 +183,8 @@ struct Drain {
     census: Census,
     strangers: Strangers,
     files: Names,
+    /// Processes that had an `io_uring` when we attached.
+    rings: Rings,
     /// Where stacks are taken.
     functions: Option<Functions>,
     /// Threads that are in calls from before we attached.
@@ -233,6 +240,7 @@ impl Drain {
         for (question, known) in self.files.finish(LAST_NAMES) {
             self.fold.name_file(&question, known);
         }
+        self.rings.finish(LAST_WORD);
         if let Some(functions) = &mut self.functions {
             for (question, names) in functions.finish(LAST_FUNCTIONS) {
                 self.fold.name_frames(&question, &names);
@@ -358,8 +366,16 @@ impl Drain {
         for process in self.fold.take_uncounted() {
             self.census.ask(process);
         }
-        let mut in_flight = Vec::new();
         let fold = &mut self.fold;
+        self.rings.tell(|owner| {
+            let pid = owner.pid;
+            let id = if in_pid_namespace { fold.id_of_shown(pid) } else { fold.process_id(pid) };
+            let is_known = id.start_ns != 0;
+            fold.name_thread(id, owner.comm, pid, Comm::default());
+            fold.note_ring(id, !is_known || owner.started_at(id.start_ns));
+            is_known
+        });
+        let mut in_flight = Vec::new();
         let kernel = &self.kernel;
         let mut ids = FxHashMap::default();
         for thread in self.standings.still(|tid| kernel.has_called(tid)) {

@@ -1,15 +1,12 @@
 //! Targets by cgroup: exactly the calls that are made in it and below it, by whoever is there now.
 
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tracer::recording::{Item, Reader};
-
 use crate::oracle::{OracleLedger, Reach};
-use crate::recording::{Place, read};
+use crate::recording::{Place, has_begun, read};
 use crate::report::Scope;
 use crate::tool::{Family, Finished, Tracing, Waiting, oracle, run, tracer, wait_for};
 
@@ -83,12 +80,6 @@ fn born_in(cgroup: &Path, mode: &[&str]) -> OracleLedger {
     let output = Command::new(oracle()).args(mode).stdin(Stdio::null()).output();
     put(std::process::id(), &mount().join(own));
     OracleLedger::parse(&String::from_utf8_lossy(&output.expect("the oracle starts").stdout))
-}
-
-/// Whether this recording has an interval.
-fn has_begun(path: &Path) -> Option<()> {
-    let mut reader = Reader::open(BufReader::new(File::open(path).ok()?)).ok()?;
-    matches!(reader.next_with_events(&mut |_| {}), Ok(Some(Item::Interval(_)))).then_some(())
 }
 
 fn target_of(finished: &Finished) -> String {

@@ -299,16 +299,3 @@ both_families! {
         assert_unix_peers(&report, &oracle, &place, oracle.fact("child") as u32);
     }
 }
-
-both_families! {
-    /// A process with an `io_uring` is named: its I/O makes no calls.
-    needs_io_uring(family) {
-        let finished = trace(family, &[], &oracle_command(&["ring", "50"]));
-        let (report, oracle) = (finished.report(), finished.oracle());
-        oracle.assert_equals(&report, family, Reach::Command);
-        let ledger = finished.total_lines().into_iter().find(|line| line.contains(r#""type":"ledger""#)).expect("a ledger");
-        assert!(ledger.contains(&format!(r#""io_uring":[{}]"#, oracle.pid)), "{ledger}");
-        let without = trace(family, &[], &oracle_command(&["plain", "50"]));
-        assert!(!without.total_lines().iter().any(|line| line.contains(r#""io_uring":"#)));
-    }
-}

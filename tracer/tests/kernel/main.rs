@@ -40,6 +40,7 @@ mod modes;
 mod namespaces;
 mod needs_bash;
 mod needs_ia32;
+mod needs_io_uring;
 mod needs_perf;
 mod needs_python3;
 mod needs_python3_operands;

@@ -39,6 +39,12 @@ pub(crate) struct Contents {
     pub(crate) calls: u64,
 }
 
+/// Whether this recording has an interval.
+pub(crate) fn has_begun(path: &Path) -> Option<()> {
+    let mut reader = Reader::open(BufReader::new(File::open(path).ok()?)).ok()?;
+    matches!(reader.next_with_events(&mut |_| {}), Ok(Some(Item::Interval(_)))).then_some(())
+}
+
 /// Reads a recording as every reader does: interval by interval into the same aggregator.
 pub(crate) fn read(path: &Path) -> Contents {
     let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

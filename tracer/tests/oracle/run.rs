@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::str::FromStr;
 
+use crate::rings::Ring;
 use crate::tally::Tally;
 use crate::{blocked, calls, files, places, raw, signals, tasks, timing};
 
@@ -13,7 +14,7 @@ const USAGE: &str = "usage: oracle [--wait-for-start] MODE [ARGS]
 modes: plain N | rounds R N | errors N | int80 N | x32 N | denied N | neverfail N | many-syscalls
        threads T N | forks P N | vfork N | short-threads N | thread-exec N | killed N | tree N
        restarts N | stop-restarts N | sigreturn N
-       slow N MS | places N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | unheld N | ring N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
+       slow N MS | places N MS | stuck SECONDS | blocked N | files N | opens DIRECTORY N | many DIRECTORY N | unix DIRECTORY N | unheld N | ring N | ring-before idle|polled N | full-speed T SECONDS | spin T N [getppid|lseek|access] | paced T RATE SECONDS
        exit CODE | signal PID NUMBER | deny-bpf -- CMD ARGS | in-pid-namespace -- CMD ARGS | beside-child PID -- CMD ARGS
 ";
 
@@ -87,6 +88,11 @@ pub(crate) fn main() -> ExitCode {
 
     // A child that must exist before anybody attaches.
     let descendant = (mode == "tree").then(|| tasks::Descendant::fork(args.number(100)));
+    // And a ring that must.
+    let ring = (mode == "ring-before").then(|| {
+        let kind = args.0.next().unwrap_or_default();
+        Ring::new(&kind).unwrap_or_else(|| usage(&format!("no ring is {kind:?}")))
+    });
     gate.open();
     let mut tally = Tally::default();
     match mode.as_str() {
@@ -121,6 +127,7 @@ pub(crate) fn main() -> ExitCode {
         "stuck" => timing::stuck(&mut tally, args.number(3)),
         "files" => files::files(&mut tally, args.number(1000)),
         "unheld" => files::unheld(&mut tally, args.number(50)),
+        "ring-before" => ring.expect("made above").work(&mut tally, args.number(1000)),
         "ring" => files::ring(&mut tally, args.number(100)),
         mode @ ("opens" | "many" | "unix") => {
             let Some(place) = args.0.next() else { usage(&format!("{mode} needs a directory")) };

@@ -224,9 +224,9 @@ fn what_a_file_says_of_its_run_comes_back() {
     }
 }
 
-/// A tool that does not know the column yet leaves it out and computes the checksum of the rest.
+/// A tool that does not know these columns yet leaves them out and computes the checksum of the rest.
 #[test]
-fn the_names_of_containers_are_in_no_checksum() {
+fn what_came_later_is_in_no_checksum() {
     let info = |names: &str| {
         let who = Who { names: names.into(), ..Who::new(1, b"x\0", b"0::/docker/x") };
         ProcessInfo { comm: Comm::new("x"), who: Some(Arc::new(who)), ..ProcessInfo::default() }
@@ -235,5 +235,6 @@ fn the_names_of_containers_are_in_no_checksum() {
     let id = ProcessId { pid: 7, start_ns: 1 };
     let sum = |info: &ProcessInfo| check.process(id, info);
     assert_eq!(sum(&info("ns/pod/c")), sum(&info("")));
+    assert_eq!(sum(&ProcessInfo { owns_ring: true, ..info("") }), sum(&info("")));
     assert_ne!(sum(&info("")), sum(&ProcessInfo { who: None, ..info("") }), "but the rest is");
 }

@@ -2,13 +2,14 @@
 //! What a look found is only where to look again: whoever is named has it at that moment.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
-use rustix::fs::{Dir, Mode, OFlags, open, readlinkat};
 
 use crate::bpf::sys;
 use crate::process::Comm;
+use crate::source::links::each_link;
 use crate::targets::Procfs;
 
 /// Descriptors that are looked at in one go at most, on the host, and of one process while others wait for their answers.
@@ -138,22 +139,10 @@ impl Held {
 
 /// Adds the sockets and pipes among the first `most` descriptors of a process; how many it looked at.
 fn read(procfs: &Procfs, pid: u32, most: usize, held: &mut Vec<Held>) -> usize {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(directory) = open(procfs.file(pid, "fd"), flags, Mode::empty()) else { return 0 };
-    let Ok(entries) = Dir::read_from(&directory) else { return 0 };
-    let mut text = Vec::new();
-    let mut looked_at = 0;
-    let numbers = entries.flatten().filter_map(|entry| {
-        let number = entry.file_name().to_str().ok()?.parse().ok()?;
-        Some((number, entry))
-    });
-    for (fd, entry) in numbers.take(most) {
-        looked_at += 1;
-        let Ok(link) = readlinkat(&directory, entry.file_name(), std::mem::take(&mut text)) else { continue };
-        held.extend(inode_in(link.as_bytes()).map(|inode| Held { inode, pid, fd }));
-        text = link.into_bytes();
-    }
-    looked_at
+    each_link(procfs, pid, most, |fd, link| {
+        held.extend(inode_in(link).map(|inode| Held { inode, pid, fd }));
+        ControlFlow::Continue(())
+    })
 }
 
 /// The inode of `socket:[123]` or `pipe:[123]`.
