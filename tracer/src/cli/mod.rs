@@ -60,6 +60,7 @@ Examples:
   tracer --unit nginx --slower 10ms slow calls of a systemd unit
   tracer -e %net --slower 10ms      network calls that took 10 ms or more
   tracer -d 10s --json -p 1841      ten seconds as JSON Lines
+  tracer --by peer --comm nginx     whom its sockets and pipes lead to
   tracer -d 3 -o report.txt -- make the calls of a command, as text in a file";
 
 const EXIT_STATUS: &str = "\

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 
 use super::screen::ScreenOptions;
 use super::target::{KernelOptions, TargetOptions};
+use crate::config::TopBy;
 
 /// Options of `tracer top`, as given.
 #[derive(Debug, Args)]
@@ -14,6 +15,11 @@ pub struct TopOptions {
     /// What is traced.
     #[command(flatten)]
     pub target: TargetOptions,
+
+    /// What makes one row: of tables (by file and by peer of everything since the start), of totals with --json,
+    /// and on the screen at first
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "process", help_heading = "Output")]
+    pub by: TopBy,
 
     /// Write JSON Lines: one object per line, `type` first, times in ns
     #[arg(long, help_heading = "Output")]

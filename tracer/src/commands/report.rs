@@ -126,7 +126,16 @@ impl<W: Write> Report<W> {
                 let snapshot = group::regroup(machine_snapshot(machine, self.is_part), self.by);
                 let limits = self.limits.unwrap_or(Limits::of(Scope::Interval));
                 let mut tables = Vec::new();
-                write_tables_within(&mut tables, &snapshot, &self.info, Scope::Interval, &limits)?;
+                match on_by(self.by) {
+                    Some(by) => {
+                        let rows = self.limits.map(|limits| limits.processes);
+                        write_files(&mut tables, &snapshot, &self.info, by, rows)?;
+                        writeln!(tables)?;
+                    }
+                    None => {
+                        write_tables_within(&mut tables, &snapshot, &self.info, Scope::Interval, &limits)?;
+                    }
+                }
                 // Of the last one nothing was shown live either: the totals follow it at once.
                 self.out.write_all(&std::mem::replace(&mut self.waiting, tables))?;
             }

@@ -21,7 +21,7 @@ pub use cgroup::CgroupName;
 pub use file::{Defaults, FileError, KEYS};
 pub use record::{Place, RecordSettings, RecordingSettings};
 pub use screen::{MouseChoice, ScreenSettings, ThemeChoice};
-pub use top::{Destination, Output, TopSettings};
+pub use top::{Destination, Output, TopBy, TopSettings};
 use values::nanoseconds;
 
 /// What is traced.
@@ -116,6 +116,13 @@ pub enum SettingsError {
          next: keep one of them"
     )]
     TwoFormats,
+    /// `top --by file --baseline FILE`.
+    #[error(
+        "error: --baseline does not go with --by file and --by peer\n\
+         why: a baseline holds each syscall of a process against an earlier one, not files\n\
+         next: leave one of them out; on the screen, 7 shows files whatever --by is"
+    )]
+    BaselineOfFiles,
     /// `-- ''`.
     #[error(
         "error: the command after -- is empty\n\
@@ -230,6 +237,7 @@ fn each_once<T: PartialEq>(given: Vec<T>) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::by_file::OnBy;
     use crate::cli::{Cli, Verb};
 
     fn settings(line: &[&str]) -> Result<TopSettings, SettingsError> {
@@ -306,6 +314,19 @@ mod tests {
         assert_eq!(run.target, Target::Command { argv: vec!["ls".into(), "-l".into()] });
         assert!(run.args);
         assert!(settings(&["--args"]).expect("valid").tracing.args);
+    }
+
+    #[test]
+    fn rows_of_files_bring_the_arguments_that_tell_them() {
+        let run = |line: &[&str]| settings(line).expect("valid");
+        for (by, on_by) in [("file", OnBy::File), ("peer", OnBy::Peer)] {
+            let run = run(&["--by", by]);
+            assert!(run.tracing.args, "for the whole host too");
+            assert_eq!((run.output.on_by, run.screen.on_by), (Some(on_by), Some(on_by)));
+            let both = settings(&["--by", by, "--baseline", "x"]);
+            assert_eq!(both, Err(SettingsError::BaselineOfFiles));
+        }
+        assert_eq!(run(&["--by", "process"]), run(&[]));
     }
 
     #[test]

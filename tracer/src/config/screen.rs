@@ -1,5 +1,6 @@
 //! How the screen looks and listens.
 
+use crate::by_file::OnBy;
 use crate::cli::screen::ScreenOptions;
 
 /// Colours of the screen.
@@ -37,10 +38,12 @@ pub struct ScreenSettings {
     pub mouse: MouseChoice,
     /// ASCII alone.
     pub ascii: bool,
+    /// Shows at first what calls are on, taken together by this.
+    pub on_by: Option<OnBy>,
 }
 
 impl From<ScreenOptions> for ScreenSettings {
     fn from(options: ScreenOptions) -> Self {
-        Self { theme: options.theme, mouse: options.mouse, ascii: options.ascii }
+        Self { theme: options.theme, mouse: options.mouse, ascii: options.ascii, on_by: None }
     }
 }

@@ -135,6 +135,12 @@ impl<W: Write> JsonLines<W> {
         self.out.flush()
     }
 
+    /// The same where they stand for the totals of a run: whether all calls are in them follows.
+    pub fn totals_by(&mut self, snapshot: &Snapshot, by: OnBy) -> io::Result<()> {
+        self.files(snapshot, by)?;
+        self.ledger(snapshot, true)
+    }
+
     /// One of the lines that verbs other than `top` add.
     pub fn value(&mut self, line: &impl Serialize) -> io::Result<()> {
         let mut serializer = serde_json::Serializer::with_formatter(&mut self.out, Ascii);
@@ -154,6 +160,12 @@ impl<W: Write> JsonLines<W> {
             self.row(span, &row)?;
         }
         self.write_findings(Scope::Total, snapshot, &snapshot.findings.run)?;
+        self.ledger(snapshot, whole)
+    }
+
+    /// What the ledger counted since the start, and who did what it cannot see.
+    fn ledger(&mut self, snapshot: &Snapshot, whole: bool) -> io::Result<()> {
+        let span = Span { scope: Scope::Total, start_ns: snapshot.start_ns, end_ns: snapshot.end_ns };
         let in_flight_now = snapshot.entered_in_flight();
         let imbalances = whole.then(|| snapshot.ledger.imbalances(in_flight_now));
         self.line(&Line::Ledger(LedgerLine {

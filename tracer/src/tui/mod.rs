@@ -92,6 +92,9 @@ pub async fn run(feed: Feed, settings: ScreenSettings) -> io::Result<Exit> {
     let mut model = Model::new(first, status.borrow_and_update().clone(), theme, terminal.size()?);
     model.zone = TimeZone::system();
     model.has_mouse = is_mouse_ours;
+    if let Some(by) = settings.on_by {
+        model.show_files(by);
+    }
     model.set_timeline(Arc::clone(&timelines.borrow_and_update()));
     let mut dirty = true;
     let mut next_frame = Instant::now();

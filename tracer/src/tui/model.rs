@@ -462,6 +462,12 @@ impl Model {
         self.refresh();
     }
 
+    /// Shows what all calls are on, or whom they lead to.
+    pub(crate) fn show_files(&mut self, by: OnBy) {
+        self.on_by = by;
+        self.show_view(View::Files);
+    }
+
     /// Opens a screen from the one shown.
     pub(crate) fn open(&mut self, screen: Screen) {
         self.opened.push(Opened { screen, cursor: Cursor::default() });

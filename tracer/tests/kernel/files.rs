@@ -175,6 +175,44 @@ both_families! {
 }
 
 both_families! {
+    /// Live, `--by` says what a report of the recording says, to the digit: as lines in place of the totals, and as a table.
+    live_by_file_and_by_peer(family) {
+        let is_on = |line: &&String| line.starts_with(r#"{"type":"on","#);
+        let is_total = |line: &&String| line.contains(r#""scope":"total""#);
+        for by in ["file", "peer"] {
+            let recording = Place::new();
+            let command = oracle_command(&["files", "500"]);
+            let live = trace(family, &["--by", by, "--record", &recording.text], &command);
+            assert!(live.status.success(), "{}", live.stderr);
+            let reported = run(&tracer(), &["report", "--json", "--by", by, &recording.text], None).lines();
+            let [live_rows, reported]: [Vec<String>; 2] =
+                [live.lines(), reported].map(|lines| lines.iter().filter(is_on).cloned().collect());
+            assert!(live_rows.len() > 3, "{live_rows:#?}");
+            assert_eq!(live_rows, reported, "by {by}");
+            let others: Vec<String> = live.total_lines().iter().filter(|line| !is_on(line)).cloned().collect();
+            assert!(matches!(&others[..], [ledger] if ledger.contains(r#""balanced":true"#)), "{others:#?}");
+            assert!(live.lines().iter().any(|line| !is_total(&line)), "intervals are told as ever");
+
+            let (recording, out, oracle) = (Place::new(), Place::new(), oracle_command(&["files", "500"]));
+            let first = ["top", "--plain", "-i", "10s", "--program-family", family.argument(), "--by", by];
+            let more = ["--record", &recording.text, "-o", &out.text, "--"];
+            let arguments: Vec<&str> =
+                first.into_iter().chain(more).chain(oracle.iter().map(String::as_str)).collect();
+            let finished = run(&tracer(), &arguments, None);
+            assert!(finished.status.success(), "{}", finished.stderr);
+            let live = fs::read_to_string(out.path()).expect("the table");
+            let reported = run(&tracer(), &["report", "--by", by, &recording.text], None).stdout;
+            let [live, reported] = [&live, &reported].map(|text| {
+                let table = text.lines().skip_while(|line| !line.trim_start().starts_with("CALLS"));
+                table.take_while(|line| !line.is_empty()).collect::<Vec<_>>()
+            });
+            assert!(live.len() > 4 && live.last().is_some_and(|line| line.ends_with(" total")), "{live:#?}");
+            assert_eq!(live, reported, "by {by}");
+        }
+    }
+}
+
+both_families! {
     /// Files that are closed again within microseconds have their names by the paths under which they were opened, each by
     /// the one that `/proc` would have shown. No row has another's.
     closed_at_once(family) {

@@ -1,6 +1,7 @@
 //! The view of what calls are on: files and peers, whose, and what leads there and on.
 
 use super::*;
+use crate::by_file::OnBy;
 
 fn files() -> Model {
     let mut model = model_of(fixture::with_files());
@@ -125,4 +126,16 @@ fn the_call_page_of_all_processes_has_the_files_of_all() {
     open_call(&mut model, "write");
     let text = screen(&model, 200, 50);
     assert!(text.contains("system.journal") && text.contains("/srv/app/out.log"), "{text}");
+}
+
+#[test]
+fn it_can_begin_with_files_or_peers() {
+    for (by, words) in [(OnBy::File, "system.journal"), (OnBy::Peer, "by peer")] {
+        let mut model = model_of(fixture::with_files());
+        model.show_files(by);
+        assert_eq!(model.screen(), Screen::Files(Subject::All));
+        assert!(screen(&model, 200, 50).contains(words), "{}", screen(&model, 200, 50));
+        send(&mut model, Command::Back);
+        assert_eq!(model.screen(), Screen::Processes, "and everything else is there");
+    }
 }
