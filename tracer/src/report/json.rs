@@ -7,6 +7,7 @@
 mod before;
 mod example;
 mod finding;
+mod ledger;
 mod name;
 mod on;
 mod process;
@@ -21,11 +22,12 @@ use before::BeforeLine;
 use example::ErrnoLine;
 pub(crate) use example::ExampleLine;
 use finding::FindingLine;
+use ledger::LedgerLine;
 pub use name::Name;
 use on::{FileFields, FileLine, OnLine};
 use process::{ProcessLine, SlowLine, ThreadLine};
 use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
+use serde::ser::Serializer;
 use serde_json::ser::Formatter;
 use stack::StackLine;
 
@@ -36,7 +38,6 @@ use crate::findings::Finding;
 use crate::group::ErrnoGroup;
 use crate::interval::{CallKey, Cell, CellKey, Example, InFlight, Interval, examples};
 use crate::io_uring;
-use crate::ledger::LedgerCounts;
 use crate::process::{Comm, ProcessId};
 use crate::run::Meta;
 use crate::snapshot::{CallRow, CallStats, ProcessRow, Snapshot};
@@ -554,38 +555,6 @@ impl Arguments {
 impl Serialize for Arguments {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|argument| (argument.name, argument.meaning.to_string())))
-    }
-}
-
-struct LedgerLine<'a> {
-    span: Span,
-    counts: &'a LedgerCounts,
-    in_flight_now: u64,
-    /// The identities that do not hold. `None` for a single interval: calls that were open when it began end
-    /// in it, so its own counters need not add up.
-    imbalances: Option<Vec<String>>,
-    /// PIDs of those whose I/O through `io_uring` is not seen, in totals.
-    io_uring: Vec<u32>,
-}
-
-impl Serialize for LedgerLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("scope", &self.span.scope)?;
-        map.serialize_entry("start_ns", &self.span.start_ns)?;
-        map.serialize_entry("end_ns", &self.span.end_ns)?;
-        for (name, value) in self.counts.named() {
-            map.serialize_entry(name, &value)?;
-        }
-        map.serialize_entry("in_flight_now", &self.in_flight_now)?;
-        map.serialize_entry("balanced", &self.imbalances.as_ref().map(Vec::is_empty))?;
-        if let Some(imbalances) = self.imbalances.as_ref().filter(|found| !found.is_empty()) {
-            map.serialize_entry("imbalances", imbalances)?;
-        }
-        if !self.io_uring.is_empty() {
-            map.serialize_entry("io_uring", &self.io_uring)?;
-        }
-        map.end()
     }
 }
 
