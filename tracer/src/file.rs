@@ -171,7 +171,8 @@ impl Known {
     }
 }
 
-/// The names that one identity had: a file can be renamed, and a number can be given to another file. Merging is
+/// The names that one identity had: a file can be renamed, a number can be given to another file, and the kernel side cannot
+/// tell files apart that have one inode number in two subvolumes of a btrfs, or in two file systems below an overlay. Merging is
 /// associative and commutative: of several the first in order is kept, and that there were others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Names {
@@ -179,6 +180,13 @@ pub struct Names {
     pub known: Option<Arc<Known>>,
     /// Whether it had others that say as much.
     pub has_others: bool,
+}
+
+impl From<Arc<Known>> for Names {
+    /// The only one, as far as known.
+    fn from(known: Arc<Known>) -> Self {
+        Self { known: Some(known), has_others: false }
+    }
 }
 
 impl Names {

@@ -92,6 +92,8 @@ struct Late {
 #[derive(Debug)]
 struct State {
     known: Option<Arc<Known>>,
+    /// Whether that may be the name of another file with the same identity.
+    has_others: bool,
     /// The path that was asked about, while there is no name.
     opened_as: Option<Arc<OpenedAs>>,
     /// Of a socket of which nothing is known but to where it was to be connected, that.
@@ -116,8 +118,8 @@ impl Fold {
     }
 
     /// Says what a file is called.
-    pub fn name_file(&mut self, question: &Question, known: Arc<Known>) {
-        self.files.name(question, known);
+    pub fn name_file(&mut self, question: &Question, names: Names) {
+        self.files.name(question, names);
     }
 
     /// What an open call of process `tgid` that entered at `enter_ns` is on, if its first argument is a descriptor.
@@ -169,6 +171,7 @@ impl Files {
         }
         let new = State {
             known: None,
+            has_others: false,
             opened_as: None,
             connecting: None,
             is_stale: true,
@@ -203,7 +206,8 @@ impl Files {
     }
 
     /// The name that was found.
-    pub(super) fn name(&mut self, question: &Question, known: Arc<Known>) {
+    pub(super) fn name(&mut self, question: &Question, names: Names) {
+        let Names { known: Some(known), has_others } = names else { return };
         let state = self.by_process.get_mut(&question.tgid).and_then(|files| files.get_mut(&question.file));
         if let Some(state) = state {
             // A socket may be connected, or its peer be known, later.
@@ -225,6 +229,7 @@ impl Files {
                 self.shared
                     .insert(question.file, Arc::new(Known { peer, ..Known::named(known.name.clone()) }));
             }
+            state.has_others = has_others;
             if state.known.as_ref() != Some(&known) {
                 state.known = Some(known);
             }
@@ -264,7 +269,7 @@ impl Files {
             }
             (known, _) => known.cloned(),
         };
-        Names { known, has_others: false }
+        Names { known, has_others: state.is_some_and(|state| state.has_others) }
     }
 
     /// The rows of a cell whose interval ends: the answer to what is asked just before the end comes after it.
@@ -447,10 +452,10 @@ mod tests {
         let mut files = Files::default();
         let question = is_asked_for(&mut files, 10).expect("nothing is known yet");
         files.doubt(7, BELOW, 15);
-        files.name(&question, known("/gone"));
+        files.name(&question, known("/gone").into());
         assert_eq!(files.names(7, BELOW).known, Some(known("/gone")));
         let question = is_asked_for(&mut files, 20).expect("it was closed after the question");
-        files.name(&question, known("/gone (deleted)"));
+        files.name(&question, known("/gone (deleted)").into());
         assert_eq!(is_asked_for(&mut files, 30), None);
         files.doubt(7, BELOW, 35);
         assert!(is_asked_for(&mut files, 40).is_some());
@@ -460,10 +465,10 @@ mod tests {
     fn the_name_of_what_has_a_path_is_asked_for_again_after_a_while() {
         let mut files = Files::default();
         let question = is_asked_for(&mut files, 10).expect("nothing is known yet");
-        files.name(&question, known("/log"));
+        files.name(&question, known("/log").into());
         assert_eq!(is_asked_for(&mut files, FRESH_NS), None);
         let question = is_asked_for(&mut files, FRESH_NS + 10).expect("it may have been renamed");
-        files.name(&question, known("/log.1"));
+        files.name(&question, known("/log.1").into());
         assert_eq!(is_asked_for(&mut files, FRESH_NS + 20), None);
     }
 

@@ -371,7 +371,7 @@ fn names_that_come_late_make_no_list_of_files_longer_than_a_recording_takes() {
     let questions = fold.take_questions();
     assert_eq!(fold.close(100, Vec::new(), LedgerCounts::default()).cells.len(), 1);
     for question in &questions {
-        fold.name_file(question, Arc::new(Known::named(b"/name".to_vec())));
+        fold.name_file(question, Arc::new(Known::named(b"/name".to_vec())).into());
     }
     // One place is left.
     reads(&mut fold, most..2 * most - 1);

@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags, open, readlink};
 
 use super::inquiry::Inquiry;
-use crate::file::{FileKind, Known, MAX_NAME_BYTES, Peer};
+use crate::file::{self, FileKind, Known, MAX_NAME_BYTES, Peer};
 use crate::fold::Question;
 use crate::targets::Procfs;
 use anonymous::Anonymous;
 use holders::Holders;
-use identity::Mounts;
+use identity::{Mounts, identity};
 use roots::Roots;
 use sockets::Sockets;
 
@@ -39,12 +39,14 @@ pub(super) struct Names {
 }
 
 /// What was found: a question and its answer.
-type Answers = Vec<(Question, Arc<Known>)>;
+type Answers = Vec<(Question, file::Names)>;
 
 /// What is found at first.
 #[derive(Clone, Debug)]
 struct Found {
     known: Known,
+    /// Whether others may have the same device and inode on the kernel side.
+    may_be_others: bool,
     /// What is at the other end, if that is worth looking for.
     other: Option<OtherEnd>,
 }
@@ -99,9 +101,10 @@ impl Names {
         let mut found = self.paths.take_answers();
         found.extend(self.sockets.take_answers());
         let mut answers = self.look_further(found);
-        answers
-            .extend(self.holders.take_answers().into_iter().map(|((question, _), known)| (question, known)));
-        answers.extend(self.anonymous.take_answers());
+        answers.extend(
+            self.holders.take_answers().into_iter().map(|((question, _), known)| (question, known.into())),
+        );
+        answers.extend(named(self.anonymous.take_answers()));
         answers
     }
 
@@ -112,9 +115,10 @@ impl Names {
         let mut found = self.paths.finish(longest);
         found.extend(self.sockets.finish(left()));
         let mut answers = self.look_further(found);
-        answers
-            .extend(self.holders.finish(left()).into_iter().map(|((question, _), known)| (question, known)));
-        answers.extend(self.anonymous.finish(left()));
+        answers.extend(
+            self.holders.finish(left()).into_iter().map(|((question, _), known)| (question, known.into())),
+        );
+        answers.extend(named(self.anonymous.finish(left())));
         answers
     }
 
@@ -123,8 +127,17 @@ impl Names {
         let further = found.iter().filter(|(_, found)| found.other.is_some());
         let further = further.map(|(question, found)| (question.clone(), Found::clone(found))).collect();
         self.holders.ask(further);
-        found.into_iter().map(|(question, found)| (question, Arc::new(found.known.clone()))).collect()
+        let names = |found: &Found| file::Names {
+            known: Some(Arc::new(found.known.clone())),
+            has_others: found.may_be_others,
+        };
+        found.into_iter().map(|(question, found)| (question, names(&found))).collect()
     }
+}
+
+/// Those that nothing else can be.
+fn named(answers: Vec<(Question, Arc<Known>)>) -> impl Iterator<Item = (Question, file::Names)> {
+    answers.into_iter().map(|(question, known)| (question, known.into()))
 }
 
 /// What has a path, or is a pipe.
@@ -141,7 +154,8 @@ fn find(procfs: &Procfs, roots: &mut Roots, mounts: &mut Mounts, question: &Ques
     // A FIFO has a path and is anybody's.
     let is_pipe = file.kind == FileKind::Pipe && link.starts_with(b"pipe:[");
     let other = is_pipe.then_some(OtherEnd { inode: file.ino, asker: pid, may_be_asker: false });
-    Some(Found { known: Known::named(plain(link)), other })
+    let may_be_others = identity(&opened).is_none_or(|(device, _)| device != file.dev);
+    Some(Found { known: Known::named(plain(link)), may_be_others, other })
 }
 
 /// A socket. No other has its inode, whatever is behind the descriptor by now.
@@ -160,7 +174,7 @@ fn find_socket(
     let other = found.peer_inode.filter(|_| process.is_none());
     let other = other.map(|inode| OtherEnd { inode, asker: pid, may_be_asker: true });
     let peer = Peer::new(found.peer.unwrap_or_default(), process);
-    Some(Found { known: Known { name: found.name, peer }, other })
+    Some(Found { known: Known { name: found.name, peer }, may_be_others: false, other })
 }
 
 /// The same with the process at the other end.

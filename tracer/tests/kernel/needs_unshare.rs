@@ -160,9 +160,12 @@ both_families! {
         let finished = trace(family, &[], &command);
         assert!(finished.status.success(), "{}", finished.stderr);
         let report = finished.report();
-        let names: Vec<&str> = report.totals().flat_map(|cell| &cell.on).filter_map(|on| on.name.as_deref()).collect();
+        let files: Vec<_> = report.totals().flat_map(|cell| &cell.on).collect();
         for file in ["disk", "memory"].map(|name| place.join("merged").join(name)) {
-            assert!(names.contains(&file.to_str().expect("text")), "{} is not among {names:?}", file.display());
+            let wanted = file.to_str();
+            let found: Vec<_> = files.iter().filter(|on| on.name.as_deref() == wanted).collect();
+            assert!(!found.is_empty(), "{wanted:?} is not among {files:?}");
+            assert!(found.iter().all(|on| on.other_names), "another may have its inode: {found:?}");
         }
     }
 }

@@ -227,7 +227,8 @@ impl Asked {
             live.name_frames(question, &names);
         }
         for question in &self.files {
-            live.name_file(question, Arc::new(Known::named(format!("/{}", question.file.ino).into_bytes())));
+            let known = Known::named(format!("/{}", question.file.ino).into_bytes());
+            live.name_file(question, Arc::new(known).into());
         }
     }
 }
