@@ -114,7 +114,11 @@ impl Fold {
     /// Files that were seen and whose names are wanted; to be called when a pass over the rings has ended. Those that are not
     /// told are asked for again in a later interval, if they are seen again.
     pub fn take_questions(&mut self) -> Vec<Question> {
-        self.files.take_questions()
+        let mut questions = self.files.take_questions();
+        for question in &mut questions {
+            question.pid = self.present_id(question.tgid).map_or(question.pid, |id| id.pid);
+        }
+        questions
     }
 
     /// Says what a file is called.

@@ -123,6 +123,12 @@ impl Fold {
         }
     }
 
+    /// The present process with this number in the initial namespace, as it is shown. What came first of it may have come from
+    /// another CPU's ring than the news that tell how.
+    pub(super) fn present_id(&self, tgid: u32) -> Option<ProcessId> {
+        self.present.get(&tgid).map(|&at| self.processes[at].id)
+    }
+
     /// Where a present process is; found at once where it is shown under the kernel's own number.
     fn place_of_id(&self, id: ProcessId) -> Option<usize> {
         let is_it = |at: &usize| self.processes[*at].id == id;

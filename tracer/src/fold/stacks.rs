@@ -87,7 +87,11 @@ pub(super) struct Owner {
 impl Fold {
     /// Addresses that were seen and whose functions are wanted; to be called when a pass over the rings has ended.
     pub fn take_stack_questions(&mut self) -> Vec<StackQuestion> {
-        std::mem::take(&mut self.stacks.questions)
+        let mut questions = std::mem::take(&mut self.stacks.questions);
+        for question in &mut questions {
+            question.id = self.present_id(question.tgid).unwrap_or(question.id);
+        }
+        questions
     }
 
     /// Says which functions are at the addresses of a question, in its order.

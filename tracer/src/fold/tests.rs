@@ -382,6 +382,33 @@ fn names_that_come_late_make_no_list_of_files_longer_than_a_recording_takes() {
     assert_eq!(on.iter().map(|row| row.calls).sum::<u64>(), most - 1);
 }
 
+/// The ring of one CPU is read before that of another, in which the news are.
+#[test]
+fn who_is_asked_about_goes_by_the_number_that_is_known_when_a_pass_has_ended() {
+    let mut fold = Fold::new(1);
+    fold.take_call(&CallEvent {
+        call: CallKey { abi: Abi::X86_64, nr: 0 },
+        tgid: 700,
+        tid: 700,
+        enter_ns: 10,
+        end: End::Returned { outcome: Outcome::Success, latency_ns: 1, ret: 1 },
+        args: Some([3, 0, 0, 0, 0, 0]),
+        file: Some(FileId { kind: FileKind::Regular, dev: 1, ino: 9 }),
+    });
+    let seen = ProcessRecord {
+        kind: kind::SEEN,
+        tgid: 700,
+        tid: 7,
+        ns_tgid: 7,
+        time_ns: 1,
+        start_ns: 5,
+        ..ProcessRecord::default()
+    };
+    fold.take(&process_bytes(&seen));
+    let asked: Vec<u32> = fold.take_questions().iter().map(|question| question.pid).collect();
+    assert_eq!(asked, [7]);
+}
+
 mod where_made {
     use super::*;
     use crate::interval::stacks::{Frame, Stack};
