@@ -32,6 +32,17 @@ pub enum OnBy {
     Peer,
 }
 
+impl OnBy {
+    /// What is said where there is no row; `has_args` says whether calls have their arguments.
+    pub fn why_empty(self, has_args: bool) -> &'static str {
+        match (self, has_args) {
+            (Self::File, true) => "no call was on a file, socket or pipe yet",
+            (Self::Peer, true) => "no call was on a socket or pipe yet",
+            (_, false) => "no file is known: calls need their arguments for it (--args)",
+        }
+    }
+}
+
 /// Which row, from one snapshot to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileKey {

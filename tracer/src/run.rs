@@ -14,6 +14,8 @@ pub struct RunInfo {
     pub host: String,
     /// Filters that the kernel applies, as the user gave them: calls they exclude are in no figure.
     pub filter: Option<String>,
+    /// Whether calls have their arguments.
+    pub args: bool,
     /// Which part of a recording the figures are of, in words; `None` for all of it, and live.
     pub part: Option<String>,
     /// Program family: `raw` or `classic`.

@@ -242,6 +242,7 @@ fn run_info(recordings: &Recordings, wanted: &Wanted) -> RunInfo {
         host: if let [host] = hosts[..] { host.to_owned() } else { format!("{} hosts", hosts.len()) },
         family: one_or(|recording| &recording.meta.family, "raw and classic"),
         filter: (!filters.is_empty()).then(|| filters.join(" and ")),
+        args: each.iter().any(|recording| recording.meta.args),
         notices,
         ..RunInfo::default()
     }

@@ -58,6 +58,7 @@ impl Attached {
             target: found.label(&tracing.target),
             host: host_name(),
             filter: filter_words(tracing),
+            args: tracing.args,
             family: kernel.family().name().to_owned(),
             family_why: kernel
                 .family()

@@ -25,8 +25,7 @@ pub fn write_files(
     let (known, rest): (Vec<FileRow>, Vec<FileRow>) =
         by_file::ranked(snapshot, by).into_iter().partition(FileRow::is_known);
     if known.is_empty() {
-        let what = if by == OnBy::Peer { "socket or pipe" } else { "file" };
-        writeln!(out, "\nno call was on a {what} that is known; calls need their arguments for it (--args)")?;
+        writeln!(out, "\n{}", by.why_empty(run.args))?;
         return write_caveats(out, snapshot, run);
     }
     writeln!(

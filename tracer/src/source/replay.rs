@@ -81,6 +81,7 @@ pub fn status_of(meta: &Meta) -> RunInfo {
         target: meta.target.clone(),
         host: meta.host.clone(),
         filter: (!meta.filter.is_empty()).then(|| meta.filter.clone()),
+        args: meta.args,
         family: meta.family.clone(),
         machine: meta.machine(),
         origin: Origin::Replay,

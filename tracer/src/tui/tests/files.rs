@@ -82,6 +82,10 @@ fn without_files_it_says_why() {
     let mut model = incident();
     send(&mut model, Command::View(View::Files));
     assert_screens("files_none", &model);
+    update(&mut model, Message::Run(RunInfo { args: true, ..fixture::run() }));
+    assert!(screen(&model, 80, 24).contains("no call was on a file, socket or pipe yet"));
+    model.show_files(OnBy::Peer);
+    assert!(screen(&model, 80, 24).contains("no call was on a socket or pipe yet"));
 }
 
 #[test]

@@ -160,9 +160,7 @@ fn why_empty(model: &Model) -> String {
         Screen::Threads(..) => {
             "no thread was told apart, or the process ended and was summed up (Esc goes back)".to_owned()
         }
-        Screen::Files(_) => {
-            "no call was on a file that is known; calls need their arguments for it (--args)".to_owned()
-        }
+        Screen::Files(_) => model.on_by.why_empty(model.run.args).to_owned(),
         Screen::OnFile(..) => "no calls on it that are told apart any more (Esc goes back)".to_owned(),
         Screen::Calls(_) | Screen::Call(..) | Screen::OverTime(..) | Screen::Health => {
             "no calls: none was seen yet, or the process ended and was summed up (Esc goes back)".to_owned()
